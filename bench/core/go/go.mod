@@ -1,0 +1,3 @@
+module gossamer.invalid/bench/core/go
+
+go 1.23

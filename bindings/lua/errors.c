@@ -1,0 +1,61 @@
+/* Error codes of the core into Lua: what a program expects is nil and a word, misuse an error.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "lgos.h"
+
+static int outcome(lua_State *L, const char *word) {
+  lua_pushnil(L);
+  lua_pushstring(L, word);
+  return 2;
+}
+
+/* g:interrupt(err) makes the interrupted call raise err; without err it gives nil, "canceled". */
+static int canceled(lua_State *L, struct gl_go *me) {
+  if (!me->interrupted) return outcome(L, "canceled");
+  me->interrupted = false;
+  gl_push_go(L, me);
+  lua_getiuservalue(L, -1, 2);
+  lua_getfield(L, -1, "interrupt");
+  lua_pushnil(L);
+  lua_setfield(L, -3, "interrupt");
+  return lua_error(L);
+}
+
+int gl_failed(lua_State *L, struct gl *S, struct gl_go *me, int code, bool now) {
+  switch (code) {
+  case GOS_CLOSED: return outcome(L, "closed");
+  case GOS_TIMEDOUT: return outcome(L, "timeout");
+  case GOS_CANCELED: return canceled(L, me);
+  case GOS_WOULDBLOCK:
+    if (now) return outcome(L, "timeout");
+    return luaL_error(L, "cannot wait in a finalizer (__gc)");
+  case GOS_DEADLOCK:
+    gl_report_all(S); /* the likely reason of the deadlock */
+    return luaL_error(L, "%s", gos_realm_deadlock(S->realm));
+  case GOS_AGAIN: return lua_error(L); /* what gl_signals left */
+  case GOS_NOMEM: return luaL_error(L, "not enough memory");
+  default: return luaL_error(L, "%s", gos_strerror(code));
+  }
+}
+
+static lua_Number seconds(lua_State *L, int idx) {
+  if (lua_type(L, idx) != LUA_TNUMBER)
+    luaL_argerror(L, idx, lua_pushfstring(L, "seconds expected, got %s (contexts are not supported yet)", luaL_typename(L, idx)));
+  lua_Number s = lua_tonumber(L, idx);
+  luaL_argcheck(L, !isnan(s), idx, "seconds expected, got NaN");
+  return s;
+}
+
+gos_ns gl_deadline_of(lua_State *L, int idx) {
+  lua_Number ns = seconds(L, idx) * 1e9;
+  if (ns <= 0) return GOS_NOW;
+  if (ns >= (lua_Number)GL_AGES) return GOS_FOREVER;
+  return gos_now() + (gos_ns)ceil(ns);
+}
+
+gos_ns gl_duration(lua_State *L, int idx) {
+  lua_Number ns = seconds(L, idx) * 1e9;
+  if (ns >= (lua_Number)GL_AGES) return GL_AGES;
+  return ns <= -(lua_Number)GL_AGES ? -GL_AGES : (gos_ns)ceil(ns);
+}

@@ -1,0 +1,89 @@
+/* luaopen_gossamer_native: binds what the other files list, once per Lua state.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "lgos.h"
+
+static const char key; /* of the module's table in the registry */
+
+/* Adds functions to the table on the top, with the two upvalues that each of them has. */
+static void bind(lua_State *L, struct gl *S, const luaL_Reg *functions) {
+  lua_pushlightuserdata(L, S);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->vals);
+  luaL_setfuncs(L, functions, 2);
+}
+
+/* The metatable of a type: its methods as __index, unless it has an __index of its own. */
+static void add_class(lua_State *L, struct gl *S, const struct gl_class *c) {
+  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 8);
+  bind(L, S, c->methods);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, -3, "methods");
+  lua_setfield(L, -2, "__index");
+  bind(L, S, c->meta);
+  lua_pushstring(L, c->name);
+  lua_setfield(L, -2, "__name");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->vals);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, c->type);
+  lua_pop(L, 1);
+}
+
+/* Of the userdata on the top. */
+static void set_class(lua_State *L, struct gl *S, enum gl_type type) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->vals);
+  lua_rawgeti(L, -1, type);
+  lua_setmetatable(L, -3);
+  lua_pop(L, 1);
+}
+
+static int null_tostring(lua_State *L) {
+  lua_pushliteral(L, "null");
+  return 1;
+}
+
+/* gos.null, which stands for nil in channels. */
+static void push_null(lua_State *L, struct gl *S) {
+  S->null = lua_newuserdatauv(L, 0, 0);
+  lua_createtable(L, 0, 2);
+  lua_pushcfunction(L, null_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushliteral(L, "gossamer.null");
+  lua_setfield(L, -2, "__name");
+  lua_setmetatable(L, -2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->vals);
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, -2, GL_NULL);
+  lua_pop(L, 1);
+}
+
+static void push_nilchan(lua_State *L, struct gl *S) {
+  struct gl_chan *ch = lua_newuserdatauv(L, sizeof *ch, 0);
+  *ch = (struct gl_chan){ .type = &gl_mark[GL_CHAN], .S = S, .can = GL_CAN_RECV | GL_CAN_SEND };
+  set_class(L, S, GL_CHAN);
+}
+
+__attribute__((visibility("default"))) int luaopen_gossamer_native(lua_State *L) {
+  static const luaL_Reg *const functions[] = { gl_realm_functions, gl_go_functions, gl_chan_functions, gl_select_functions,
+    gl_sync_functions, gl_time_functions };
+  static const struct gl_class *const classes[] = { gl_go_classes, gl_chan_classes, gl_select_classes, gl_sync_classes,
+    gl_time_classes };
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TTABLE) return 1;
+  luaL_checkversion(L);
+  struct gl *S = gl_open(L);
+  for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+    for (const struct gl_class *c = classes[i]; c->name; c++) add_class(L, S, c);
+  gl_push_go(L, S->main); /* older than its class */
+  set_class(L, S, GL_GO);
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 48);
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) bind(L, S, functions[i]);
+  push_null(L, S);
+  lua_setfield(L, -2, "null");
+  push_nilchan(L, S);
+  lua_setfield(L, -2, "nilchan");
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  return 1;
+}

@@ -1,0 +1,254 @@
+/* The realm of a Lua state family: made on first use, closed by the state's end.
+ *
+ * The realm is pinned: its goroutines all run on the thread that first used gossamer in this
+ * state, which is also the only thread that may use the state from then on. That thread's
+ * own stack is the main goroutine.
+ *
+ * lua_close() may run on any goroutine's stack (os.exit(code, true)); it calls the finalizer of
+ * struct gl after those of all our other objects, because struct gl is older.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+
+#include "lgos.h"
+
+enum { STACK = 512 * 1024 }; /* 200 nested C calls (LUAI_MAXCCALLS) of string.gsub need 384 KB */
+
+static const char key; /* of struct gl in the registry */
+_Thread_local struct gl *gl_here;
+const char gl_mark[GL_FIXED];
+
+static void site(void *u, void *arg, char *buf, size_t n) {
+  (void)u;
+  const struct gl_arg *a = arg;
+  if (!n) return;
+  buf[0] = 0;
+  if (a && a->line) snprintf(buf, n, "%s:%d", a->src, a->line);
+}
+
+static int alone(void *u) { /* no other thread can reach a Lua state */
+  (void)u;
+  return 1;
+}
+
+/* A signal handler such as lua5.4's own sets a hook on the main thread: then main must run it. */
+static int pending(void *u) {
+  struct gl *S = u;
+  lua_Hook hook = lua_gethook(S->mainL);
+  return hook && hook != S->hook;
+}
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+bool gl_signals(lua_State *L, struct gl *S) {
+  S->hook = lua_gethook(S->mainL);
+  if (L != S->mainL) return true; /* a coroutine of main: the hook runs when main goes on */
+  lua_pushcfunction(L, nothing);  /* its call event runs the hook */
+  return lua_pcall(L, 0, 0, 0) == LUA_OK;
+}
+
+static void start_failed(void *u, void *arg) {
+  (void)u;
+  if (((struct gl_arg *)arg)->kind == GL_GO)
+    gl_go_start_failed(arg);
+  else
+    gl_timer_start_failed(arg);
+}
+
+static gos_realm *new_realm(struct gl *S, int *err) {
+  return gos_realm_new(&(gos_host){ .size = sizeof(gos_host),
+                                    .flags = GOS_HOST_PINNED,
+                                    .language = "lua",
+                                    .u = S,
+                                    .stack = STACK,
+                                    .pending = pending,
+                                    .alone = alone,
+                                    .start_failed = start_failed,
+                                    .site = site },
+      err);
+}
+
+static int close_state(lua_State *L) {
+  struct gl *S = lua_touserdata(L, 1);
+  if (S->realm) {
+    gl_report_all(S);
+    gl_go_free_all(S);
+    gos_realm_close(S->realm);
+    S->realm = NULL;
+    S->thread = NULL;
+    gl_here = NULL;
+  }
+  free(S->next);
+  S->next = NULL;
+  return 0;
+}
+
+static void at_exit(void) { /* exit() without lua_close() */
+  if (gl_here) gl_report_all(gl_here);
+}
+
+static lua_State *main_thread(lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  lua_State *mainL = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return mainL;
+}
+
+/* A Lua thread for runtime code; nobody's hooks run there. */
+static lua_State *new_service(lua_State *L) {
+  lua_State *svc = lua_newthread(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &gl_here);
+  lua_sethook(svc, NULL, 0, 0);
+  if (!lua_checkstack(svc, LUA_MINSTACK)) luaL_error(L, "not enough memory");
+  return svc;
+}
+
+/* The values' table with its fixed slots, which the classes will fill. */
+static void new_values(lua_State *L, struct gl *S) {
+  lua_createtable(L, 64, 0);
+  gl_reserve(L, S, -1, 63);
+  for (int i = 1; i < GL_FIXED; i++) {
+    if (i == GL_NOMEM)
+      lua_pushliteral(L, "not enough memory for the goroutine's stack");
+    else
+      lua_pushboolean(L, 0);
+    gl_anchor(L, S, -2);
+  }
+  S->vals = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static struct gl_go *new_main(lua_State *L, struct gl *S) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->vals);
+  struct gl_go *g = memset(lua_newuserdatauv(L, sizeof *g, 2), 0, sizeof *g);
+  g->type = &gl_mark[GL_GO];
+  g->a = (struct gl_arg){ .S = S, .kind = GL_GO };
+  g->L = g->at = S->mainL;
+  gl_reserve(L, S, -2, 1);
+  g->slot = gl_anchor(L, S, -2);
+  lua_pop(L, 1);
+  return g;
+}
+
+struct gl *gl_open(lua_State *L) {
+  static int registered;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TUSERDATA) {
+    struct gl *S = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return S;
+  }
+  if (gos_abi_version() != GOS_ABI)
+    luaL_error(L, "gossamer: this module needs a libgossamer with ABI %d, but ABI %d is loaded", GOS_ABI, gos_abi_version());
+  struct gl *S = memset(lua_newuserdatauv(L, sizeof *S, 0), 0, sizeof *S);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, close_state);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  S->live.prev = S->live.next = &S->live;
+  S->unseen.prev = S->unseen.next = &S->unseen;
+  S->mainL = main_thread(L);
+  S->svc = new_service(L);
+  new_values(L, S);
+  S->main = new_main(L, S);
+  S->service.a = (struct gl_arg){ .S = S };
+  S->reaper_arg = S->service.a;
+  int err;
+  S->realm = new_realm(S, &err);
+  if (!S->realm)
+    luaL_error(L, err == GOS_PERM ? "gossamer: this thread already runs the goroutines of another state" : "gossamer: %s", gos_strerror(err));
+  S->main->h = gos_realm_main(S->realm);
+  S->main->id = gos_g_id(S->main->h);
+  gl_link(&S->live, S->main);
+  S->cur = S->main;
+  S->thread = __builtin_thread_pointer();
+  gl_here = S;
+  if (!registered) registered = atexit(at_exit) == 0;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  return S;
+}
+
+void gl_wrong_thread(lua_State *L, struct gl *S) {
+  luaL_error(L, S->realm ? "gossamer: a Lua state belongs to the thread that first used it" : "gossamer: the Lua state is being closed");
+}
+
+void gl_set_site(lua_State *L, struct gl_arg *a) {
+  lua_Debug ar;
+  a->line = 0;
+  for (int level = 1; level < 4 && lua_getstack(L, level, &ar); level++) { /* past C and tail calls */
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline <= 0) continue;
+    a->line = ar.currentline;
+    memcpy(a->src, ar.short_src, sizeof a->src);
+    return;
+  }
+}
+
+static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
+
+struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline) {
+  struct gl_go *me = gl_self(L, S);
+  me->at = L;
+  if (in_finalizer(L)) *deadline = GOS_NOW;
+  if (L == S->mainL) {
+    if (me != S->main) luaL_error(L, "cannot wait while the Lua state is being closed");
+    S->hook = lua_gethook(L);
+  }
+  return me;
+}
+
+/* ---- bound functions ------------------------------------------------------------------------- */
+
+static int gosched(lua_State *L) {
+  struct gl *S = gl_of(L);
+  gos_ns dl = GOS_FOREVER;
+  struct gl_go *me = gl_enter(L, S, &dl);
+  if (dl == GOS_FOREVER) gos_gosched(); /* a finalizer just goes on */
+  S->cur = me;
+  return 0;
+}
+
+static int num_goroutine(lua_State *L) {
+  lua_pushinteger(L, gos_num_goroutine());
+  return 1;
+}
+
+static int num_cpu(lua_State *L) {
+  lua_pushinteger(L, gos_num_cpu());
+  return 1;
+}
+
+static int gomaxprocs(lua_State *L) {
+  lua_Integer n = luaL_optinteger(L, 1, 0);
+  luaL_argcheck(L, n >= 0 && n <= INT32_MAX, 1, "out of range");
+  int was = gos_gomaxprocs((int)n);
+  if (was < 0) return luaL_error(L, "gomaxprocs: %s", gos_strerror(was));
+  lua_pushinteger(L, was);
+  return 1;
+}
+
+static int stats(lua_State *L) {
+  struct gl *S = gl_of(L);
+  gos_stats s = { .size = sizeof s };
+  int e = gos_stats_get(&s, sizeof s);
+  if (e < 0) return luaL_error(L, "%s", gos_strerror(e));
+  const struct {
+    const char *name;
+    uint64_t n;
+  } rows[] = { { "goroutines", (uint64_t)s.goroutines }, { "threads", (uint64_t)s.threads },
+    { "idle_threads", (uint64_t)s.idle_threads }, { "procs", (uint64_t)s.procs }, { "created", s.created },
+    { "switches_out", s.switches_out }, { "steals", s.steals }, { "handoffs", s.handoffs }, { "parks", s.parks },
+    { "wakes", s.wakes }, { "stacks", s.stacks }, { "stack_bytes", s.stack_bytes },
+    { "anchored", (uint64_t)(S->nslots - S->nfree - GL_FIXED + 1) } };
+  lua_createtable(L, 0, sizeof rows / sizeof *rows);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    lua_pushinteger(L, (lua_Integer)rows[i].n);
+    lua_setfield(L, -2, rows[i].name);
+  }
+  return 1;
+}
+
+const luaL_Reg gl_realm_functions[] = { { "gosched", gosched }, { "num_goroutine", num_goroutine }, { "num_cpu", num_cpu },
+  { "gomaxprocs", gomaxprocs }, { "stats", stats }, { NULL, NULL } };

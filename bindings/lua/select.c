@@ -1,0 +1,189 @@
+/* select{...}: the cases of a table, told to the core as an array.
+ *
+ * A case is a channel (receive from it), a case object of recv() or send(), or false: no case.
+ * A case object's user values: 1 the channel, 2 the handler, 3 the value to send.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "lgos.h"
+
+enum { CHANNEL = 1, HANDLER = 2, VALUE = 3 };
+enum { ON_STACK = 8, MOST = 65536 };
+
+struct gl_case {
+  const char *type; /* GL_CASE's mark */
+  struct gl_chan *ch;
+  int op; /* of gos_case */
+};
+
+static int new_case(lua_State *L, int op, struct gl_chan *ch, int handler, int value) {
+  struct gl_case *cs = lua_newuserdatauv(L, sizeof *cs, 3);
+  *cs = (struct gl_case){ &gl_mark[GL_CASE], ch, op };
+  lua_rawgeti(L, GL_VALS, GL_CASE);
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, -2, CHANNEL);
+  if (!lua_isnoneornil(L, handler)) {
+    lua_pushvalue(L, handler);
+    lua_setiuservalue(L, -2, HANDLER);
+  }
+  if (value) {
+    lua_pushvalue(L, value);
+    lua_setiuservalue(L, -2, VALUE);
+  }
+  return 1;
+}
+
+/* recv(ch [, fn]) */
+static int recv_case(lua_State *L) {
+  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_RECV);
+  lua_settop(L, 2);
+  return new_case(L, 1, ch, 2, 0);
+}
+
+/* send(ch, v [, fn]) */
+static int send_case(lua_State *L) {
+  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_SEND);
+  if (lua_isnoneornil(L, 2)) return luaL_argerror(L, 2, "cannot send nil (use gos.null)");
+  lua_settop(L, 3);
+  return new_case(L, 2, ch, 3, 2);
+}
+
+/* What select works on: the core's cases, a value for each, and what holds them. */
+struct sel {
+  int n;
+  gos_case *cases;
+  gl_value *values;
+  struct gl_chan **chans;
+  int sends;
+};
+
+static int bad_case(lua_State *L, int i, const char *why) {
+  return luaL_argerror(L, 1, lua_pushfstring(L, "case %d: %s", i, why));
+}
+
+/* Reads case i of the table at 1 from the top of the stack; pops it. */
+static void read_case(lua_State *L, struct sel *s, int i) {
+  gos_case *c = &s->cases[i];
+  *c = (gos_case){ .v = &s->values[i] };
+  struct gl_case *cs;
+  if ((s->chans[i] = gl_test(L, -1, GL_CHAN))) {
+    c->op = 1;
+    if (!(s->chans[i]->can & GL_CAN_RECV)) bad_case(L, i + 1, "cannot receive from a send-only channel");
+  } else if ((cs = gl_test(L, -1, GL_CASE))) {
+    s->chans[i] = cs->ch;
+    c->op = cs->op;
+    s->sends += cs->op == 2;
+  } else if (lua_toboolean(L, -1) || lua_isnil(L, -1)) {
+    bad_case(L, i + 1, lua_pushfstring(L, "channel, case or false expected, got %s", luaL_typename(L, -1)));
+  }
+  if (s->chans[i]) c->c = s->chans[i]->c;
+  lua_pop(L, 1);
+}
+
+/* Puts the values to send into their slots. Nothing here fails. */
+static void read_values(lua_State *L, struct gl *S, struct sel *s) {
+  for (int i = 0; i < s->n; i++) {
+    if (s->cases[i].op != 2) continue;
+    lua_rawgeti(L, 1, i + 1);
+    lua_getiuservalue(L, -1, VALUE);
+    s->values[i] = gl_encode(L, S, GL_VALS, lua_gettop(L), true);
+    lua_pop(L, 2);
+  }
+}
+
+static void drop_values(struct gl *S, struct sel *s, int but) {
+  for (int i = 0; i < s->n && s->sends; i++)
+    if (s->cases[i].op == 2 && i != but) gl_drop(S, s->values[i]);
+}
+
+/* Room for n cases: that of the caller, or a userdata left on the stack. */
+static void get_room(lua_State *L, struct sel *s, int n) {
+  char *p = lua_newuserdatauv(L, (sizeof *s->cases + sizeof *s->values + sizeof *s->chans) * (size_t)n, 0);
+  s->cases = (gos_case *)p;
+  s->values = (gl_value *)(s->cases + n);
+  s->chans = (struct gl_chan **)(s->values + n);
+}
+
+/* Calls the handler of case i, if it has one, with the two results on the top of the stack. */
+static void call_handler(lua_State *L, int i) {
+  int top = lua_gettop(L);
+  lua_rawgeti(L, 1, i + 1);
+  if (!gl_test(L, -1, GL_CASE) || lua_getiuservalue(L, -1, HANDLER) == LUA_TNIL) {
+    lua_settop(L, top);
+    return;
+  }
+  lua_pushvalue(L, top - 1);
+  lua_pushvalue(L, top);
+  lua_call(L, 2, 0);
+  lua_settop(L, top);
+}
+
+static int fired(lua_State *L, struct gl *S, struct gl_go *me, struct sel *s, int i) {
+  int e = s->cases[i].op == 1 && !s->cases[i].ok ? GOS_CLOSED : GOS_OK;
+  lua_pushinteger(L, i + 1);
+  if (s->cases[i].op == 1)
+    gl_received(L, S, me, s->chans[i], s->values[i], e, true);
+  else
+    lua_pushboolean(L, 1);
+  if (e == GOS_OK) lua_pushnil(L);
+  call_handler(L, i);
+  return 3;
+}
+
+/* The default case: a function is called. */
+static int chosen_default(lua_State *L, int def) {
+  if (!lua_isboolean(L, def)) {
+    lua_pushvalue(L, def);
+    lua_call(L, 0, 0);
+  }
+  lua_pushliteral(L, "default");
+  return 1;
+}
+
+static int option(lua_State *L, const char *name) {
+  lua_pushstring(L, name);
+  lua_rawget(L, 1);
+  return lua_gettop(L);
+}
+
+static int select_(lua_State *L) {
+  struct gl *S = gl_of(L);
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  int def = option(L, "default"), timeout = option(L, "timeout"), ordered = option(L, "ordered");
+  if (lua_type(L, option(L, "ctx")) != LUA_TNIL) return luaL_argerror(L, 1, "ctx: contexts are not supported yet");
+  if (!lua_isnil(L, timeout) && (lua_type(L, timeout) != LUA_TNUMBER || lua_tonumber(L, timeout) != lua_tonumber(L, timeout)))
+    return luaL_argerror(L, 1, "timeout: seconds expected");
+  lua_Unsigned n = lua_rawlen(L, 1);
+  luaL_argcheck(L, n <= MOST, 1, "too many cases");
+  gos_case cases[ON_STACK];
+  gl_value values[ON_STACK];
+  struct gl_chan *chans[ON_STACK];
+  struct sel s = { .n = (int)n, .cases = cases, .values = values, .chans = chans };
+  if (n > ON_STACK) get_room(L, &s, (int)n);
+  for (int i = 0; i < s.n; i++) {
+    lua_rawgeti(L, 1, i + 1);
+    read_case(L, &s, i);
+  }
+  gos_ns dl = lua_toboolean(L, def) ? GOS_NOW : gl_deadline(L, timeout);
+  bool now = dl == GOS_NOW;
+  struct gl_go *me = gl_enter(L, S, &dl);
+  if (s.sends) {
+    gl_reserve(L, S, GL_VALS, s.sends);
+    read_values(L, S, &s);
+  }
+  int i;
+  GL_WAIT(L, S, me, i, (lua_toboolean(L, ordered) ? gos_select_ordered : gos_select)(s.cases, s.n, dl));
+  drop_values(S, &s, i);
+  if (i >= 0) return fired(L, S, me, &s, i);
+  if (i == GOS_CLOSED) return luaL_error(L, "send on closed channel");
+  if (i == GOS_WOULDBLOCK && lua_toboolean(L, def)) return chosen_default(L, def);
+  gl_failed(L, S, me, i, now); /* nil, why: the word alone is select's result */
+  return 1;
+}
+
+const luaL_Reg gl_select_functions[] = { { "select", select_ }, { "recv", recv_case }, { "send", send_case }, { NULL, NULL } };
+
+static const luaL_Reg none[] = { { NULL, NULL } };
+const struct gl_class gl_select_classes[] = { { GL_CASE, "gossamer.case", none, none }, { 0 } };

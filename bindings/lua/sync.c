@@ -1,0 +1,183 @@
+/* Mutex, wait group and once: each a userdata around the core's.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "lgos.h"
+
+struct mutex {
+  const char *type;
+  gos_mutex mu;
+};
+struct waitgroup {
+  const char *type;
+  gos_waitgroup wg;
+};
+struct once {
+  const char *type;
+  gos_mutex mu;
+  bool done;
+};
+struct once_guard {
+  const char *type;
+  struct once *o;
+};
+
+static void *new_object(lua_State *L, enum gl_type type, size_t size) {
+  const char **p = memset(lua_newuserdatauv(L, size, 0), 0, size);
+  *p = &gl_mark[type];
+  lua_rawgeti(L, GL_VALS, type);
+  lua_setmetatable(L, -2);
+  return p;
+}
+
+/* Pushes true, or nil and why. */
+static int done_waiting(lua_State *L, struct gl *S, struct gl_go *me, int e, bool now) {
+  if (e != GOS_OK) return gl_failed(L, S, me, e, now);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* ---- mutex ------------------------------------------------------------------------------------ */
+
+static gos_mutex *check_mutex(lua_State *L) { return &((struct mutex *)gl_check(L, 1, GL_MUTEX, "mutex"))->mu; }
+
+static int mutex(lua_State *L) {
+  new_object(L, GL_MUTEX, sizeof(struct mutex));
+  return 1;
+}
+
+static int mutex_lock(lua_State *L) {
+  struct gl *S = gl_of(L);
+  gos_mutex *mu = check_mutex(L);
+  gos_ns dl = gl_deadline(L, 2);
+  bool now = dl == GOS_NOW;
+  struct gl_go *me = gl_enter(L, S, &dl);
+  int e;
+  GL_WAIT(L, S, me, e, gos_mutex_lock_dl(mu, dl));
+  return done_waiting(L, S, me, e, now);
+}
+
+static int mutex_try_lock(lua_State *L) {
+  gos_mutex *mu = check_mutex(L);
+  gl_self(L, gl_of(L));
+  lua_pushboolean(L, gos_mutex_trylock(mu) == GOS_OK);
+  return 1;
+}
+
+static int mutex_unlock(lua_State *L) {
+  gos_mutex *mu = check_mutex(L);
+  gl_self(L, gl_of(L));
+  if (gos_mutex_unlock(mu) != GOS_OK) return luaL_error(L, "unlock of unlocked mutex");
+  return 0;
+}
+
+/* local _ <close> = mu:guard(): the mutex itself is what unlocks at the end of the scope. */
+static int mutex_guard(lua_State *L) {
+  int n = mutex_lock(L);
+  if (n > 1) return n;
+  lua_pushvalue(L, 1);
+  return 1;
+}
+
+/* ---- wait group ------------------------------------------------------------------------------- */
+
+static gos_waitgroup *check_waitgroup(lua_State *L) {
+  return &((struct waitgroup *)gl_check(L, 1, GL_WAITGROUP, "wait group"))->wg;
+}
+
+static int waitgroup(lua_State *L) {
+  new_object(L, GL_WAITGROUP, sizeof(struct waitgroup));
+  return 1;
+}
+
+static int add(lua_State *L, gos_waitgroup *wg, lua_Integer n) {
+  gl_self(L, gl_of(L));
+  int e = gos_waitgroup_add(wg, n);
+  if (e == GOS_INVAL) return luaL_error(L, n < 0 ? "negative wait group counter" : "wait group counter out of range");
+  if (e < 0) return luaL_error(L, "%s", gos_strerror(e));
+  return 0;
+}
+
+static int waitgroup_add(lua_State *L) {
+  gos_waitgroup *wg = check_waitgroup(L);
+  return add(L, wg, luaL_optinteger(L, 2, 1));
+}
+
+static int waitgroup_done(lua_State *L) { return add(L, check_waitgroup(L), -1); }
+
+static int waitgroup_wait(lua_State *L) {
+  struct gl *S = gl_of(L);
+  gos_waitgroup *wg = check_waitgroup(L);
+  gos_ns dl = gl_deadline(L, 2);
+  bool now = dl == GOS_NOW;
+  struct gl_go *me = gl_enter(L, S, &dl);
+  int e;
+  GL_WAIT(L, S, me, e, gos_waitgroup_wait_dl(wg, dl));
+  return done_waiting(L, S, me, e, now);
+}
+
+/* wg:go(f, ...): counted from here to its end. */
+static int waitgroup_go(lua_State *L) {
+  gos_waitgroup *wg = check_waitgroup(L);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  struct gl_go *g = gl_spawn(L, lua_gettop(L) - 2, NULL, 0, 0, 1);
+  int e = gos_waitgroup_add(wg, 1); /* it has not run yet */
+  if (e < 0) return luaL_error(L, "wait group counter out of range");
+  g->wg = wg;
+  return 1;
+}
+
+/* ---- once ------------------------------------------------------------------------------------- */
+
+static int once(lua_State *L) {
+  new_object(L, GL_ONCE, sizeof(struct once));
+  return 1;
+}
+
+/* once:do_(f): the first call runs f, the others wait until it has ended, with an error or not.
+   A guard is closed at the end, so that an error keeps its traceback and goexit is seen too. */
+static int once_do(lua_State *L) {
+  struct gl *S = gl_of(L);
+  struct once *o = gl_check(L, 1, GL_ONCE, "once");
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (o->done) return 0;
+  lua_settop(L, 2);
+  struct once_guard *guard = new_object(L, GL_ONCE_GUARD, sizeof *guard);
+  struct gl_go *me;
+  int e;
+  do {
+    gos_ns dl = GOS_FOREVER;
+    me = gl_enter(L, S, &dl);
+    GL_WAIT(L, S, me, e, gos_mutex_lock_dl(&o->mu, dl));
+  } while (e == GOS_CANCELED);
+  if (e != GOS_OK) return gl_failed(L, S, me, e, false);
+  guard->o = o;
+  lua_toclose(L, 3);
+  if (!o->done) {
+    lua_pushvalue(L, 2);
+    lua_call(L, 0, 0);
+  }
+  return 0;
+}
+
+static int once_guard_close(lua_State *L) {
+  struct once_guard *guard = gl_check(L, 1, GL_ONCE_GUARD, "once");
+  guard->o->done = true;
+  gos_mutex_unlock(&guard->o->mu);
+  return 0;
+}
+
+const luaL_Reg gl_sync_functions[] = { { "mutex", mutex }, { "waitgroup", waitgroup }, { "once", once }, { NULL, NULL } };
+
+static const luaL_Reg mutex_methods[] = { { "lock", mutex_lock }, { "try_lock", mutex_try_lock }, { "unlock", mutex_unlock },
+  { "guard", mutex_guard }, { NULL, NULL } };
+static const luaL_Reg mutex_meta[] = { { "__close", mutex_unlock }, { NULL, NULL } };
+static const luaL_Reg waitgroup_methods[] = { { "add", waitgroup_add }, { "done", waitgroup_done },
+  { "wait", waitgroup_wait }, { "go", waitgroup_go }, { NULL, NULL } };
+static const luaL_Reg once_methods[] = { { "do_", once_do }, { NULL, NULL } };
+static const luaL_Reg once_guard_meta[] = { { "__close", once_guard_close }, { NULL, NULL } };
+static const luaL_Reg none[] = { { NULL, NULL } };
+const struct gl_class gl_sync_classes[] = { { GL_MUTEX, "gossamer.mutex", mutex_methods, mutex_meta },
+  { GL_WAITGROUP, "gossamer.waitgroup", waitgroup_methods, none },
+  { GL_ONCE, "gossamer.once", once_methods, none },
+  { GL_ONCE_GUARD, "gossamer.once_guard", none, once_guard_meta }, { 0 } };

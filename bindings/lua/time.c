@@ -1,0 +1,247 @@
+/* Sleep, timers and tickers.
+ *
+ * A timer that calls a function is anchored while a call is to come; others live as long as
+ * something refers to them or to their channel.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+
+#include "lgos.h"
+
+enum { CHANNEL = 1, ARGUMENTS = 2 }; /* user values of a timer; 1 of a function's timer: the function */
+
+struct timer {
+  const char *type; /* GL_TIMER's mark */
+  struct gl_arg a;  /* of a function's timer */
+  gos_timer *t;
+  bool ticker, calls;
+  int slot;        /* the anchor of a function's timer while calls are to come */
+  int to_come;
+};
+
+static struct timer *timer_of(void *arg) { return (struct timer *)((char *)arg - offsetof(struct timer, a)); }
+
+static struct timer *check_timer(lua_State *L) { return gl_check(L, 1, GL_TIMER, "timer"); }
+
+static gos_ns period(lua_State *L, int idx) {
+  gos_ns d = gl_duration(L, idx);
+  luaL_argcheck(L, d > 0, idx, "non-positive interval for a ticker");
+  return d;
+}
+
+static gos_timer *new_core_timer(lua_State *L, struct gl *S, gos_ns d, bool repeat) {
+  gos_timer *t = gos_realm_timer(S->realm, d, repeat ? d : 0);
+  if (!t) luaL_error(L, "not enough memory for a timer");
+  return t;
+}
+
+static int sleep_(lua_State *L) {
+  struct gl *S = gl_of(L);
+  gos_ns d = gl_duration(L, 1), dl = GOS_FOREVER;
+  struct gl_go *me = gl_enter(L, S, &dl);
+  if (dl == GOS_NOW && d > 0) return gl_failed(L, S, me, GOS_WOULDBLOCK, false);
+  gos_ns until = gos_now() + (d > 0 ? d : 0);
+  int e = GOS_OK;
+  if (d > 0) GL_WAIT(L, S, me, e, gos_sleep(until - gos_now()));
+  if (e != GOS_OK) return gl_failed(L, S, me, e, false);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)gos_now() / 1e9);
+  return 1;
+}
+
+/* A receive-only channel that owns its timer. */
+static int timer_channel(lua_State *L, gos_ns d, bool repeat) {
+  struct gl *S = gl_of(L);
+  gl_self(L, S);
+  struct gl_chan *ch = gl_new_chan(L, GL_CAN_RECV, GL_TIMES, 0);
+  ch->t = new_core_timer(L, S, d, repeat);
+  ch->c = gos_chan_retain(gos_timer_c(ch->t));
+  return 1;
+}
+
+static int after(lua_State *L) { return timer_channel(L, gl_duration(L, 1), false); }
+static int tick(lua_State *L) { return timer_channel(L, period(L, 1), true); }
+
+static struct timer *new_timer(lua_State *L) {
+  struct timer *t = memset(lua_newuserdatauv(L, sizeof *t, 2), 0, sizeof *t);
+  lua_rawgeti(L, GL_VALS, GL_TIMER);
+  lua_setmetatable(L, -2);
+  t->type = &gl_mark[GL_TIMER];
+  t->a.S = gl_of(L);
+  t->a.kind = GL_TIMER;
+  return t;
+}
+
+/* A timer with a channel, each keeping the other alive. */
+static int timer_with_channel(lua_State *L, gos_ns d, bool ticker) {
+  struct gl *S = gl_of(L);
+  gl_self(L, S);
+  struct timer *t = new_timer(L);
+  int idx = lua_gettop(L);
+  t->ticker = ticker;
+  struct gl_chan *ch = gl_new_chan(L, GL_CAN_RECV, GL_TIMES, 1);
+  t->t = new_core_timer(L, S, d, ticker);
+  ch->c = gos_chan_retain(gos_timer_c(t->t));
+  lua_pushvalue(L, idx);
+  lua_setiuservalue(L, -2, 1);
+  lua_setiuservalue(L, idx, CHANNEL);
+  return 1;
+}
+
+static int timer(lua_State *L) { return timer_with_channel(L, gl_duration(L, 1), false); }
+static int ticker(lua_State *L) { return timer_with_channel(L, period(L, 1), true); }
+
+/* ---- a function's timer ------------------------------------------------------------------------ */
+
+static void end_call(struct timer *t) {
+  if (--t->to_come == 0) {
+    gl_unanchor(t->a.S, t->slot);
+    t->slot = 0;
+  }
+}
+
+/* Runs on the service thread: starts the function of the timer (light userdata) as a goroutine. */
+static int start_function(lua_State *L) {
+  struct timer *t = lua_touserdata(L, 1);
+  lua_rawgeti(L, GL_VALS, t->slot);
+  lua_getiuservalue(L, 2, 1);
+  int n = 0;
+  if (lua_getiuservalue(L, 2, ARGUMENTS) == LUA_TTABLE) {
+    lua_getfield(L, 4, "n");
+    n = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    luaL_checkstack(L, n, "too many arguments");
+    for (int i = 1; i <= n; i++) lua_rawgeti(L, 4, i);
+    lua_remove(L, 4);
+  } else {
+    lua_pop(L, 1);
+  }
+  struct gl_go *g = gl_spawn(L, n, NULL, 0, 0, 0);
+  g->a.line = t->a.line;
+  memcpy(g->a.src, t->a.src, sizeof g->a.src);
+  return 0;
+}
+
+static int with_upvalues(lua_State *L) { /* start_function */
+  struct timer *t = lua_touserdata(L, 1);
+  lua_pushlightuserdata(L, t->a.S);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->a.S->vals);
+  lua_pushcclosure(L, start_function, 2);
+  lua_insert(L, 1);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+static void fire(void *arg) {
+  struct timer *t = timer_of(arg);
+  lua_State *svc = t->a.S->svc;
+  t->a.S->cur = &t->a.S->service;
+  lua_pushcfunction(svc, with_upvalues);
+  lua_pushlightuserdata(svc, t);
+  if (lua_pcall(svc, 1, 0, 0) != LUA_OK) {
+    fprintf(stderr, "gossamer: after_func: %s\n", lua_tostring(svc, -1));
+    lua_pop(svc, 1);
+  }
+  end_call(t);
+}
+
+void gl_timer_start_failed(void *arg) {
+  struct timer *t = timer_of(arg);
+  if (t->a.kind != GL_TIMER) return; /* the reaper; the next error arms it again */
+  fprintf(stderr, "gossamer: after_func: not enough memory\n");
+  end_call(t);
+}
+
+/* after_func(s, f, ...) */
+static int after_func(lua_State *L) {
+  struct gl *S = gl_of(L);
+  gos_ns d = gl_duration(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  gl_self(L, S);
+  int n = lua_gettop(L) - 2;
+  struct timer *t = new_timer(L);
+  int idx = n + 3;
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, idx, 1);
+  if (n) {
+    lua_createtable(L, n, 1);
+    for (int i = 1; i <= n; i++) {
+      lua_pushvalue(L, 2 + i);
+      lua_rawseti(L, -2, i);
+    }
+    lua_pushinteger(L, n);
+    lua_setfield(L, -2, "n");
+    lua_setiuservalue(L, idx, ARGUMENTS);
+  }
+  t->calls = true;
+  gl_set_site(L, &t->a);
+  gl_reserve(L, S, GL_VALS, 1);
+  t->t = gos_realm_after_func(S->realm, d, fire, &t->a);
+  if (!t->t) return luaL_error(L, "not enough memory for a timer");
+  lua_pushvalue(L, idx);
+  t->slot = gl_anchor(L, S, GL_VALS);
+  t->to_come++;
+  return 1;
+}
+
+/* ---- methods of timers and tickers ------------------------------------------------------------- */
+
+static int timer_stop(lua_State *L) {
+  struct timer *t = check_timer(L);
+  gl_self(L, gl_of(L));
+  bool pending = gos_timer_stop(t->t) == 1;
+  if (t->calls && pending) end_call(t);
+  lua_pushboolean(L, pending);
+  return 1;
+}
+
+static int timer_reset(lua_State *L) {
+  struct gl *S = gl_of(L);
+  struct timer *t = check_timer(L);
+  gos_ns d = t->ticker ? period(L, 2) : gl_duration(L, 2);
+  gl_self(L, S);
+  if (t->calls && !t->slot) {
+    gl_reserve(L, S, GL_VALS, 1);
+    lua_pushvalue(L, 1);
+    t->slot = gl_anchor(L, S, GL_VALS);
+  }
+  bool pending = gos_timer_reset(t->t, d) == 1;
+  if (t->calls && !pending) t->to_come++;
+  lua_pushboolean(L, pending);
+  return 1;
+}
+
+/* timer.C, or a method. */
+static int timer_index(lua_State *L) {
+  struct timer *t = check_timer(L);
+  const char *k = lua_tostring(L, 2);
+  if (k && strcmp(k, "C") == 0) {
+    if (t->calls) return 0;
+    lua_getiuservalue(L, 1, CHANNEL);
+    return 1;
+  }
+  lua_getmetatable(L, 1);
+  lua_getfield(L, -1, "methods");
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
+  return 1;
+}
+
+static int timer_gc(lua_State *L) {
+  struct timer *t = lua_touserdata(L, 1);
+  if (gl_of(L)->realm && t->t) gos_timer_free(t->t);
+  t->t = NULL;
+  return 0;
+}
+
+const luaL_Reg gl_time_functions[] = { { "sleep", sleep_ }, { "now", now }, { "after", after }, { "tick", tick },
+  { "timer", timer }, { "ticker", ticker }, { "after_func", after_func }, { NULL, NULL } };
+
+static const luaL_Reg methods[] = { { "stop", timer_stop }, { "reset", timer_reset }, { NULL, NULL } };
+static const luaL_Reg meta[] = { { "__index", timer_index }, { "__close", timer_stop }, { "__gc", timer_gc }, { NULL, NULL } };
+const struct gl_class gl_time_classes[] = { { GL_TIMER, "gossamer.timer", methods, meta }, { 0 } };

@@ -1,0 +1,146 @@
+/* binding.h - what the files of the Python binding share.
+ *
+ * A call has three beats: read the arguments, call the core, translate the result.
+ * All of it runs under the GIL, which is the realm's lock. After a call that may
+ * block, the caller may be on another OS thread: nothing thread-local is kept over it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef GOSSAMER_PY_BINDING_H
+#define GOSSAMER_PY_BINDING_H
+
+#define PY_SSIZE_T_CLEAN
+#include "compat.h"
+#include "identity.h"
+#include <gossamer/host.h>
+#include <string.h>
+#include <structmember.h>
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define METHOD(f) ((PyCFunction)(void (*)(void))(f))
+/* A wait's result beside the core's codes: a Python exception is set. */
+enum { RAISED = -99 };
+
+typedef struct goroutine goroutine;
+
+/* ---- realm.c: the interpreter as a realm -------------------------------------- */
+/* What the core calls a host state: a goroutine's stack, a thread's loop, the main
+   goroutine, or a thread of the program that uses the realm. Never unmapped: the
+   monitor reads them without a lock. */
+struct state {
+  PyThreadState *ts;    /* current when this was last left */
+  PyThreadState *root;  /* its own */
+  unsigned long identity;
+  goroutine *g;         /* what runs here, borrowed from the scheduler; NULL: main, loops, threads */
+  enum { MAIN, FIBER, LOOP, THREAD } kind;
+  struct state *next;
+};
+extern __thread struct state *state_here __attribute__((tls_model("initial-exec")));
+extern gos_realm *realm;
+
+/* -1 with an exception when this thread cannot use the realm. First use makes the
+   calling thread the main goroutine, or a thread of an existing realm. */
+int realm_enter_slow(void);
+static inline int realm_enter(void) { return LIKELY(state_here != NULL) ? 0 : realm_enter_slow(); }
+/* The running state, read anew: safe after a call that may have switched threads. */
+struct state *realm_state(void);
+/* True once the realm is closed, or lost by fork. */
+bool realm_gone(void);
+struct state *realm_main_state(void);
+int realm_init(PyObject *module);
+extern PyMethodDef realm_methods[];
+
+/* Where the wait may end early to look at signals (see WAIT); else the deadline itself. */
+extern bool realm_sliced;
+gos_ns realm_slice(gos_ns deadline);
+int realm_signals(int code, gos_ns slice, gos_ns deadline);
+/* e = call, with the deadline until for one wait; repeated while the core only asks to look at signals. */
+#define WAIT(e, deadline, until, call)                                        \
+  do {                                                                        \
+    gos_ns until = LIKELY(!realm_sliced) ? (deadline) : realm_slice(deadline); \
+    (e) = (call);                                                             \
+    if (LIKELY((e) != GOS_AGAIN && until == (deadline))) break;               \
+    (e) = realm_signals((e), until, (deadline));                              \
+  } while ((e) == GOS_AGAIN)
+
+/* ---- errors.c ------------------------------------------------------------------- */
+extern PyObject *err_Error, *err_ChanClosed, *err_WouldBlock, *err_Deadlock, *err_Canceled, *err_DeadlineExceeded;
+int errors_init(PyObject *module);
+/* Sets the exception for a code of the core; what says which operation, for the message. NULL. */
+PyObject *raise_code(int code, const char *what);
+
+/* ---- time.c ----------------------------------------------------------------------- */
+/* Seconds to nanoseconds, saturating; -1 for NaN and what is no number. */
+int read_seconds(PyObject *o, gos_ns *ns);
+/* timeout= (None: for ever) to a deadline. */
+int read_timeout(PyObject *o, gos_ns *deadline);
+/* (..., timeout=None, *, ctx=None): timeout is positional argument number first. */
+int read_wait(const char *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t first, gos_ns *deadline);
+int time_init(PyObject *module);
+extern PyMethodDef time_methods[];
+
+/* ---- chan.c ------------------------------------------------------------------------- */
+/* What a channel's 8-byte elements are. */
+enum chan_kind { OBJECTS, TIMES, NOTHING };
+typedef struct chan {
+  PyObject_HEAD
+  gos_chan *ch;          /* NULL: the nil channel */
+  enum chan_kind kind;
+  PyObject *name;        /* or NULL */
+  void *owner;           /* what ch is part of, given to drop at the end */
+  void (*drop)(void *owner);
+  PyObject *weak;
+} chan;
+extern PyTypeObject *Chan_type, *SendChan_type, *RecvChan_type;
+/* A receive-only view. Takes over owner; on failure drops it. */
+PyObject *chan_view(gos_chan *ch, enum chan_kind kind, void *owner, void (*drop)(void *));
+/* The object for an element that was received: a new reference. */
+PyObject *chan_value(const chan *c, void *slot);
+/* The channel of a select case's source (Timer, Goroutine, ...), borrowed or new: always a new reference. */
+PyObject *chan_of(PyObject *source);
+int chan_init(PyObject *module);
+
+/* ---- go.c ------------------------------------------------------------------------------ */
+extern PyTypeObject *Goroutine_type;
+/* Starts fn(*args) as a goroutine of the realm. wg: its done() is called at the end, or NULL. */
+PyObject *go_spawn(PyObject *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, PyObject *wg);
+/* The body of a goroutine that has no object yet (a timer's function): runs fn(*args) in a copy of
+   context (or NULL); code and lasti: where it was asked for. */
+void go_run(PyObject *fn, PyObject *args, PyObject *context, PyObject *code, int lasti);
+PyObject *go_done(PyObject *g);
+void go_site_of(PyObject *code, int lasti, char *buf, size_t n);
+/* Reports what nobody collected; at exit. */
+void go_report_all(void);
+/* The goroutine could not start: it ends with MemoryError. */
+void go_start_failed(PyObject *g);
+void go_site(PyObject *g, char *buf, size_t n);
+/* The exception type that interrupt() wants raised in the running goroutine: borrowed, or NULL. */
+PyObject *go_interrupt_type(void);
+/* A copy of the creator's context for a new goroutine; *context NULL when it is empty. */
+int go_copy_context(PyObject **context);
+int go_init(PyObject *module);
+extern PyMethodDef go_methods[];
+
+/* ---- select.c, sync.c, runtime.c ----------------------------------------------------------- */
+int select_init(PyObject *module);
+extern PyMethodDef select_methods[];
+int sync_init(PyObject *module);
+void waitgroup_done(PyObject *wg);
+extern PyMethodDef runtime_methods[];
+/* time.c */
+extern PyTypeObject *Timer_type;
+void timer_start_failed(PyObject *t);
+void timer_site(PyObject *t, char *buf, size_t n);
+PyObject *timer_chan(PyObject *t); /* new reference; NULL without exception: t is neither Timer nor Ticker */
+
+/* Adds a type made from spec to the module; base may be NULL. */
+PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
+/* __reduce_ex__, __copy__ and __deepcopy__ of what cannot leave the process or be doubled. */
+PyObject *refuse_copy(PyObject *self, PyObject *ignored);
+#define REFUSE_COPY                                       \
+  { "__reduce_ex__", refuse_copy, METH_O, NULL },         \
+  { "__copy__", refuse_copy, METH_NOARGS, NULL },         \
+  { "__deepcopy__", refuse_copy, METH_O, NULL }
+
+#endif

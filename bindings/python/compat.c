@@ -1,0 +1,267 @@
+/* Where CPython keeps what goroutines need, version by version.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#define Py_BUILD_CORE 1
+#include "compat.h"
+#include "internal/pycore_ceval.h"
+#include "internal/pycore_frame.h"
+#include "internal/pycore_interp.h"
+#include "internal/pycore_runtime.h"
+#include <link.h>
+
+struct compat compat;
+
+/* The GIL is one for all interpreters in 3.11; since 3.12 each interpreter may have its own. */
+static struct _gil_runtime_state *gil(PyInterpreterState *interp) {
+#if PY_VERSION_HEX >= 0x030C0000
+  return interp->ceval.gil;
+#else
+  (void)interp;
+  return &_PyRuntime.ceval.gil;
+#endif
+}
+
+/* The key moved out of a sub-structure in 3.12. */
+static pthread_key_t gilstate_key(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+  return _PyRuntime.autoTSSkey._key;
+#else
+  return _PyRuntime.gilstate.autoTSSkey._key;
+#endif
+}
+
+bool compat_on_main_thread(void) { return PyThread_get_thread_ident() == _PyRuntime.main_thread; }
+
+/* True when the GIL's fields stand where the headers of the build say. */
+static bool find_gil(PyThreadState *ts) {
+  struct _gil_runtime_state *g = gil(ts->interp);
+  compat.locked = (const volatile int *)&g->locked;
+  compat.holder = (PyThreadState *volatile *)&g->last_holder;
+#if PY_VERSION_HEX < 0x030D0000
+  compat.signals = (volatile int *)&_PyRuntime.ceval.signals_pending;
+  compat.breaker = (volatile int *)&ts->interp->ceval.eval_breaker;
+#endif
+  if (*compat.locked == 1 && *compat.holder == ts && g->interval >= 1 && g->interval <= 1000000000) return true;
+  compat.locked = NULL;
+  compat.holder = NULL;
+  compat.signals = compat.breaker = NULL;
+  return false;
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+/* 3.12+ keep the current thread state in a hidden thread-local variable. It is the one word of
+   a thread-local block that holds it, loses it with the GIL and gets it back. */
+struct tls_search {
+  char *tp;
+  PyThreadState *ts;
+  ptrdiff_t offset;
+  int found;
+};
+
+static bool follows_gil(void *word, PyThreadState *ts) {
+  void *volatile *w = word;
+  PyEval_SaveThread();
+  bool gone = *w == NULL;
+  PyEval_RestoreThread(ts);
+  return gone && *w == ts;
+}
+
+static int search_object(struct dl_phdr_info *info, size_t size, void *u) {
+  struct tls_search *s = u;
+  char *block = size >= sizeof *info ? info->dlpi_tls_data : NULL;
+  if (!block) return 0;
+  for (int i = 0; i < info->dlpi_phnum; i++) {
+    if (info->dlpi_phdr[i].p_type != PT_TLS) continue;
+    for (size_t o = 0; o + sizeof(void *) <= info->dlpi_phdr[i].p_memsz; o += sizeof(void *)) {
+      ptrdiff_t offset = block + o - s->tp;
+      if (offset < -65536 || offset > 65536 || *(void **)(block + o) != s->ts) continue;
+      if (follows_gil(block + o, s->ts)) s->offset = offset, s->found++;
+    }
+  }
+  return 0;
+}
+
+/* Is it at the same offset on another thread? Not so for a CPython that was loaded late. */
+struct tls_check {
+  PyInterpreterState *interp;
+  bool same;
+};
+
+static void *check_thread(void *u) {
+  struct tls_check *c = u;
+  PyThreadState *ts = compat_ts_new(c->interp);
+  if (!ts) return NULL;
+  PyEval_RestoreThread(ts);
+  c->same = *compat_current() == ts;
+  PyThreadState_Clear(ts);
+  PyThreadState_DeleteCurrent();
+  return NULL;
+}
+
+static bool same_everywhere(PyInterpreterState *interp) {
+  struct tls_check c = { interp, false };
+  pthread_t t;
+  if (pthread_create(&t, NULL, check_thread, &c)) return true; /* no further thread: nothing to be wrong on */
+  Py_BEGIN_ALLOW_THREADS
+  pthread_join(t, NULL);
+  Py_END_ALLOW_THREADS
+  return c.same;
+}
+
+static bool find_current(PyThreadState *ts) {
+  compat.current = 0;
+  struct tls_search s = { (char *)compat_current(), ts, 0, 0 };
+  dl_iterate_phdr(search_object, &s);
+  if (s.found != 1) return false;
+  compat.current = s.offset;
+  return same_everywhere(ts->interp);
+}
+#else
+static bool find_current(PyThreadState *ts) {
+  (void)ts;
+  return true; /* 3.11: the public swap keeps the GIL */
+}
+#endif
+
+/* There and back again: does everything that asks for the current thread state see the swap? */
+static bool swap_works(PyThreadState *ts) {
+  PyThreadState *other = compat_ts_new(ts->interp);
+  if (!other) return false;
+  bool there = compat_swap(other) == ts && PyThreadState_Get() == other && PyGILState_GetThisThreadState() == other &&
+               PyGILState_Check();
+  PyThreadState *held = PyEval_SaveThread();
+  PyEval_RestoreThread(held);
+  there = there && held == other && PyThreadState_Get() == other;
+  bool back = compat_swap(ts) == other && PyThreadState_Get() == ts && PyGILState_GetThisThreadState() == ts;
+  held = PyEval_SaveThread();
+  PyEval_RestoreThread(held);
+  back = back && held == ts;
+  compat_ts_free(other);
+  return there && back;
+}
+
+int compat_init(const char **why) {
+  PyThreadState *ts = PyThreadState_Get();
+  *why = NULL;
+  compat.gilstate = gilstate_key();
+  if (ts != PyGILState_GetThisThreadState() || pthread_getspecific(compat.gilstate) != ts) {
+    PyErr_SetString(PyExc_ImportError, "gossamer: this build of CPython keeps PyGILState elsewhere");
+    return -1;
+  }
+  if (!find_gil(ts)) *why = "the GIL's fields are not where they should be";
+  else if (!find_current(ts)) *why = "the current thread state was not found";
+  else {
+    compat.raw = true;
+    if (swap_works(ts)) return 0;
+    *why = "swapping thread states failed its test";
+  }
+  compat.raw = false;
+  return -1;
+}
+
+PyThreadState *compat_ts_new(PyInterpreterState *interp) {
+  void *mine = pthread_getspecific(compat.gilstate);
+  PyThreadState *ts = PyThreadState_New(interp);
+  if (!ts) return NULL;
+  if (mine) pthread_setspecific(compat.gilstate, mine);
+#if PY_VERSION_HEX >= 0x030C0000
+  ts->_status.bound_gilstate = 1; /* whoever makes it current keeps PyGILState in step (compat_swap) */
+#endif
+  return ts;
+}
+
+void compat_ts_free(PyThreadState *ts) {
+#if PY_VERSION_HEX >= 0x030C0000
+  ts->_status.bound_gilstate = 0; /* else deletion clears the calling thread's own PyGILState */
+#endif
+  PyThreadState_Clear(ts);
+#if PY_VERSION_HEX >= 0x030D0000
+  /* A thread that waits for the GIL may be about to mark the last holder, ts: let it finish. */
+  struct _gil_runtime_state *g = gil(ts->interp);
+  if (compat.raw) pthread_mutex_lock(&g->mutex), pthread_mutex_unlock(&g->mutex);
+#endif
+  PyThreadState_Delete(ts);
+}
+
+/* 3.12 and 3.13 count C recursion apart; one unit has been seen to take up to 1,300 bytes
+   (sorted() calling __lt__ calling sorted()). 3.11 has only the limit of Python recursion. */
+void compat_ts_stack(PyThreadState *ts, size_t stack) {
+#if PY_VERSION_HEX >= 0x030C0000
+  int limit = stack / 1400 < 1000000 ? (int)(stack / 1400) : 1000000;
+  if (ts->c_recursion_remaining > limit) ts->c_recursion_remaining = limit;
+#else
+  (void)ts, (void)stack;
+#endif
+}
+
+void compat_ts_reset(PyThreadState *ts) {
+  if (ts->c_tracefunc) PyEval_SetTrace(NULL, NULL);
+  if (ts->c_profilefunc) PyEval_SetProfile(NULL, NULL);
+#if PY_VERSION_HEX >= 0x030D0000
+  if (ts->threading_local_key) { /* 3.13: threading.local hangs on these instead of dict */
+    Py_CLEAR(ts->threading_local_key);
+    Py_CLEAR(ts->threading_local_sentinel);
+  }
+#endif
+  if (ts->dict) Py_CLEAR(ts->dict);
+  if (ts->context) {
+    Py_CLEAR(ts->context);
+    ts->context_ver++;
+  }
+  if (ts->async_exc) Py_CLEAR(ts->async_exc);
+  if (ts->async_gen_firstiter) Py_CLEAR(ts->async_gen_firstiter);
+  if (ts->async_gen_finalizer) Py_CLEAR(ts->async_gen_finalizer);
+  ts->coroutine_origin_tracking_depth = 0;
+}
+
+long compat_threads(PyInterpreterState *interp) { return (long)interp->threads.count; }
+
+PyCodeObject *compat_where(PyThreadState *ts, int *lasti) {
+#if PY_VERSION_HEX >= 0x030D0000
+  _PyInterpreterFrame *f = ts->current_frame; /* 3.13 did away with the C frame */
+#else
+  _PyInterpreterFrame *f = ts->cframe->current_frame;
+#endif
+  while (f && _PyFrame_IsIncomplete(f)) f = f->previous; /* also skips 3.12's entry frames */
+  if (!f) return NULL;
+  *lasti = _PyInterpreterFrame_LASTI(f) * (int)sizeof(_Py_CODEUNIT);
+#if PY_VERSION_HEX >= 0x030D0000
+  return _PyFrame_GetCode(f);
+#else
+  return f->f_code;
+#endif
+}
+
+/* PyErr_CheckSignals() runs the handlers but leaves the flag that asks for it. */
+int compat_run_signals(void) {
+  if (!compat_on_main_thread()) return 0;
+#if PY_VERSION_HEX >= 0x030D0000
+  PyThreadState *ts = PyThreadState_Get();
+  __atomic_and_fetch(&ts->eval_breaker, ~(uintptr_t)_PY_SIGNALS_PENDING_BIT, __ATOMIC_RELAXED);
+#else
+  if (compat.signals) *compat.signals = 0;
+#endif
+  if (PyErr_CheckSignals() == 0) return 0;
+  /* Another signal may wait behind the one that raised. */
+#if PY_VERSION_HEX >= 0x030D0000
+  __atomic_or_fetch(&ts->eval_breaker, _PY_SIGNALS_PENDING_BIT, __ATOMIC_RELAXED);
+#else
+  if (compat.signals) *compat.signals = 1, *compat.breaker = 1;
+#endif
+  return -1;
+}
+
+PyObject *compat_take_exception(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+  return PyErr_GetRaisedException();
+#else
+  PyObject *type, *value, *tb;
+  PyErr_Fetch(&type, &value, &tb);
+  PyErr_NormalizeException(&type, &value, &tb);
+  if (tb) PyException_SetTraceback(value, tb);
+  Py_XDECREF(type);
+  Py_XDECREF(tb);
+  return value;
+#endif
+}

@@ -1,0 +1,128 @@
+/* compat.h - everything that depends on the version of CPython.
+ *
+ * compat.c is the only file that includes CPython's internal headers. What it finds
+ * is checked when the module is imported: a build whose fields stand elsewhere falls
+ * back to the public API (and to goroutines that stay on one thread), with a warning.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef GOSSAMER_PY_COMPAT_H
+#define GOSSAMER_PY_COMPAT_H
+
+#include <Python.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#if PY_VERSION_HEX < 0x030B0000
+#error "gossamer needs CPython 3.11 or newer"
+#endif
+#if PY_VERSION_HEX >= 0x030E0000
+#error "gossamer knows CPython 3.11, 3.12 and 3.13; this version is not supported yet"
+#endif
+#ifdef Py_GIL_DISABLED
+#error "gossamer moves goroutines between threads under the GIL: free-threaded builds are not supported"
+#endif
+
+extern struct compat {
+  pthread_key_t gilstate;            /* the key PyGILState_Ensure() looks at */
+  bool raw;                          /* thread states may be swapped without dropping the GIL */
+  ptrdiff_t current;                 /* 3.12+: offset of CPython's current thread state from the thread pointer */
+  PyThreadState *volatile *holder;   /* who held the GIL last; NULL: unknown */
+  const volatile int *locked;        /* is the GIL taken? NULL: unknown */
+  volatile int *signals, *breaker;   /* 3.11, 3.12: a signal waits; look at the flags soon. NULL: unknown */
+} compat;
+
+/* Finds and checks all of the above. On failure *why says what is missing; with an
+   exception set the import must fail. The GIL may be released meanwhile. */
+int compat_init(const char **why);
+bool compat_on_main_thread(void);
+
+/* A thread state for no particular thread. Unlike PyThreadState_New() it leaves the calling
+   thread's PyGILState alone, unless that has none yet. NULL: no memory. */
+PyThreadState *compat_ts_new(PyInterpreterState *interp);
+void compat_ts_free(PyThreadState *ts);
+/* Bounds C recursion so that it ends in RecursionError before a stack of this size does. */
+void compat_ts_stack(PyThreadState *ts, size_t stack);
+/* Forgets what one goroutine left behind (locals, context, tracing) before the next one. */
+void compat_ts_reset(PyThreadState *ts);
+
+/* Threads that the threading module started and that still live. */
+long compat_threads(PyInterpreterState *interp);
+/* The innermost Python code being run by ts and its position in it; NULL: none. Borrowed. */
+PyCodeObject *compat_where(PyThreadState *ts, int *lasti);
+/* Runs the handlers of arrived signals; -1 with an exception. Main goroutine only. */
+int compat_run_signals(void);
+/* The exception being raised, with its traceback, no longer raised. */
+PyObject *compat_take_exception(void);
+
+static inline bool compat_signal_waits(PyThreadState *main_ts) {
+#if PY_VERSION_HEX >= 0x030D0000
+  return __atomic_load_n(&main_ts->eval_breaker, __ATOMIC_RELAXED) & 2; /* _PY_SIGNALS_PENDING_BIT */
+#else
+  (void)main_ts;
+  return compat.signals && *compat.signals;
+#endif
+}
+
+/* Is ts running Python now? Reads no memory of ts; needs no GIL. */
+static inline bool compat_attached(PyThreadState *ts) {
+#if PY_VERSION_HEX >= 0x030C0000
+  return *compat.locked && *compat.holder == ts;
+#else
+  return _PyThreadState_UncheckedGet() == ts;
+#endif
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+static inline PyThreadState *volatile *compat_current(void) {
+  char *tp;
+#if defined(__x86_64__)
+  __asm__ volatile("mov %%fs:0, %0" : "=r"(tp));
+#elif defined(__aarch64__)
+  __asm__ volatile("mrs %0, tpidr_el0" : "=r"(tp));
+#else
+  tp = __builtin_thread_pointer();
+#endif
+  return (PyThreadState *volatile *)(tp + compat.current);
+}
+#endif
+
+/* Makes to the current thread state and gives the one that was. The GIL is kept where
+   compat.raw is set: the public call of 3.12 and later drops and retakes it, which beside
+   a busy thread costs 80 us instead of 3 ns. PyGILState follows, or PyGILState_Ensure()
+   in a goroutine would wait for the GIL that the goroutine itself holds. */
+static inline PyThreadState *compat_swap(PyThreadState *to) {
+  PyThreadState *from;
+#if PY_VERSION_HEX >= 0x030C0000
+  if (__builtin_expect(compat.raw, 1)) {
+    PyThreadState *volatile *current = compat_current();
+    from = *current;
+    from->_status.active = 0;
+#if PY_VERSION_HEX >= 0x030D0000
+    from->state = 0; /* _Py_THREAD_DETACHED */
+    from->_status.holds_gil = 0;
+    to->state = 1; /* _Py_THREAD_ATTACHED */
+    to->_status.holds_gil = 1;
+#endif
+    to->_status.active = 1;
+    to->_status.bound_gilstate = 1;
+    *compat.holder = to;
+    *current = to;
+#if PY_VERSION_HEX >= 0x030D0000
+    /* A request to drop the GIL is put to its holder. A stale one must not stay with to: nobody
+       would be there to take the GIL, and dropping it waits for a taker. */
+    if (to->eval_breaker & 1) __atomic_and_fetch(&to->eval_breaker, ~(uintptr_t)1, __ATOMIC_RELAXED);
+    if (from->eval_breaker & 1) {
+      __atomic_and_fetch(&from->eval_breaker, ~(uintptr_t)1, __ATOMIC_RELAXED);
+      __atomic_or_fetch(&to->eval_breaker, 1, __ATOMIC_RELAXED);
+    }
+#endif
+  } else
+#endif
+    from = PyThreadState_Swap(to);
+  pthread_setspecific(compat.gilstate, to);
+  return from;
+}
+
+#endif

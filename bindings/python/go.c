@@ -1,0 +1,600 @@
+/* Goroutines: starting them, their results, and what becomes of their exceptions.
+ *
+ * Always true of a Goroutine object:
+ *   while it has not ended, the scheduler holds one reference and it is in `live`
+ *   an exception that nobody has looked at is in `uncollected` until it is reported
+ *   result and error are set before ended, and ended before the core wakes the joiners
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "binding.h"
+#include <stddef.h>
+#include <unistd.h>
+
+struct goroutine {
+  PyObject_VAR_HEAD
+  struct goroutine *prev, *next; /* in live or uncollected; next also in the free list */
+  gos_g *h;
+  struct state *state; /* while it runs or waits */
+  PyObject *fn, *kwnames;
+  PyObject *result, *error;
+  PyObject *context, *labels, *name, *interrupt, *done, *wg; /* each may be NULL */
+  PyObject *code; /* where it was created */
+  PyObject *weak;
+  uint64_t creator;
+  int lasti;
+  bool ended, collected, is_main;
+  Py_ssize_t nargs;
+  PyObject *args[1]; /* [0] is the callee's to use; then arguments, then keyword values */
+};
+
+PyTypeObject *Goroutine_type;
+static PyTypeObject *Go_type;
+static struct goroutine live = { .prev = &live, .next = &live }, uncollected = { .prev = &uncollected, .next = &uncollected };
+static goroutine *main_object;
+
+static void list_add(goroutine *head, goroutine *g) {
+  g->prev = head->prev;
+  g->next = head;
+  head->prev->next = g;
+  head->prev = g;
+}
+static void list_remove(goroutine *g) {
+  g->prev->next = g->next;
+  g->next->prev = g->prev;
+  g->prev = g->next = NULL;
+}
+
+/* ---- memory ----------------------------------------------------------------------- */
+enum { SLOTS = 5, SPARE_MAX = 256 };
+static goroutine *spare;
+static int nspare;
+
+static goroutine *goroutine_alloc(Py_ssize_t slots) {
+  goroutine *g;
+  if (LIKELY(slots <= SLOTS) && spare) {
+    g = spare;
+    spare = g->next;
+    nspare--;
+    PyObject_InitVar((PyVarObject *)g, Goroutine_type, SLOTS);
+  } else {
+    g = PyObject_GC_NewVar(goroutine, Goroutine_type, slots > SLOTS ? slots : SLOTS);
+    if (!g) return NULL;
+  }
+  memset((char *)g + offsetof(goroutine, prev), 0, offsetof(goroutine, args) - offsetof(goroutine, prev));
+  return g;
+}
+
+static void drop_call(goroutine *g) {
+  Py_CLEAR(g->fn);
+  Py_ssize_t n = g->nargs + (g->kwnames ? PyTuple_GET_SIZE(g->kwnames) : 0);
+  g->nargs = 0;
+  Py_CLEAR(g->kwnames);
+  for (Py_ssize_t i = 1; i <= n; i++) Py_DECREF(g->args[i]);
+}
+
+static int goroutine_traverse(goroutine *g, visitproc visit, void *arg) {
+  Py_VISIT(Py_TYPE(g));
+  Py_VISIT(g->fn);
+  Py_ssize_t n = g->nargs + (g->kwnames ? PyTuple_GET_SIZE(g->kwnames) : 0);
+  for (Py_ssize_t i = 1; i <= n; i++) Py_VISIT(g->args[i]);
+  Py_VISIT(g->result);
+  Py_VISIT(g->error);
+  Py_VISIT(g->context);
+  Py_VISIT(g->labels);
+  Py_VISIT(g->interrupt);
+  Py_VISIT(g->wg);
+  return 0;
+}
+
+static void report(goroutine *g);
+
+static int goroutine_clear(goroutine *g) {
+  if (g->next && g->ended) report(g);
+  drop_call(g);
+  Py_CLEAR(g->result);
+  Py_CLEAR(g->error);
+  Py_CLEAR(g->context);
+  Py_CLEAR(g->labels);
+  Py_CLEAR(g->interrupt);
+  Py_CLEAR(g->wg);
+  return 0;
+}
+
+static void goroutine_dealloc(goroutine *g) {
+  PyObject_GC_UnTrack(g);
+  if (UNLIKELY(g->weak != NULL)) PyObject_ClearWeakRefs((PyObject *)g);
+  goroutine_clear(g);
+  if (g->next) list_remove(g);
+  Py_XDECREF(g->name);
+  Py_XDECREF(g->done);
+  Py_XDECREF(g->code);
+  if (g->h) gos_release(g->h);
+  if (LIKELY(Py_SIZE(g) == SLOTS && nspare < SPARE_MAX)) {
+    g->next = spare;
+    spare = g;
+    nspare++;
+  } else
+    PyObject_GC_Del(g);
+  Py_DECREF(Goroutine_type);
+}
+
+/* ---- where, and reports --------------------------------------------------------------- */
+void go_site_of(PyObject *code, int lasti, char *buf, size_t n) {
+  if (n) *buf = 0;
+  if (!code) return;
+  PyObject *type, *value, *tb; /* asked for at any moment: an exception being raised stays */
+  PyErr_Fetch(&type, &value, &tb);
+  PyCodeObject *co = (PyCodeObject *)code;
+  const char *file = PyUnicode_AsUTF8(co->co_filename), *name = file ? PyUnicode_AsUTF8(co->co_qualname) : NULL;
+  if (name) snprintf(buf, n, "%s:%d in %s", file, PyCode_Addr2Line(co, lasti), name);
+  PyErr_Restore(type, value, tb);
+}
+
+void go_site(PyObject *o, char *buf, size_t n) { go_site_of(((goroutine *)o)->code, ((goroutine *)o)->lasti, buf, n); }
+
+/* The exception nobody asked for goes to stderr, once. */
+static void report(goroutine *g) {
+  if (g->next) list_remove(g);
+  if (!g->error || g->collected) return;
+  g->collected = true;
+  char site[512], by[48] = "";
+  go_site((PyObject *)g, site, sizeof site);
+  if (g->creator) snprintf(by, sizeof by, " by goroutine %llu", (unsigned long long)g->creator);
+  PyObject *type, *value, *tb;
+  PyErr_Fetch(&type, &value, &tb);
+  PySys_FormatStderr("goroutine %llu%s%V%s: unhandled exception (created%s%s%s)\n", (unsigned long long)gos_g_id(g->h),
+                     g->name ? " [" : "", g->name, "", g->name ? "]" : "", by, *site ? " at " : "", site);
+  PyObject *trace = PyException_GetTraceback(g->error);
+  PyErr_Display((PyObject *)Py_TYPE(g->error), g->error, trace);
+  Py_XDECREF(trace);
+  PyErr_Clear();
+  PyErr_Restore(type, value, tb);
+}
+
+void go_report_all(void) {
+  while (uncollected.next != &uncollected) report(uncollected.next);
+}
+
+static void collected(goroutine *g) {
+  g->collected = true;
+  if (g->ended && g->next) list_remove(g);
+}
+
+/* ---- a goroutine's life ------------------------------------------------------------------ */
+/* Takes over result and error, and the scheduler's reference. Its waiters wake after this. */
+static void end(goroutine *g, PyObject *result, PyObject *error) {
+  PyObject *wg = g->wg;
+  g->wg = NULL;
+  g->result = result;
+  g->error = error;
+  g->state = NULL;
+  list_remove(g);
+  g->ended = true;
+  if (UNLIKELY(error != NULL)) {
+    list_add(&uncollected, g);
+    if (Py_REFCNT(g) == 1) report(g); /* nobody holds a handle */
+  }
+  if (wg) {
+    waitgroup_done(wg);
+    Py_DECREF(wg);
+  }
+  Py_DECREF(g);
+}
+
+static void run(goroutine *g, struct state *st) {
+  PyThreadState *ts = st->root;
+  g->state = st;
+  st->g = g;
+  if (g->context) {
+    Py_XSETREF(ts->context, g->context);
+    ts->context_ver++;
+    g->context = NULL;
+  }
+  PyObject *result = PyObject_Vectorcall(g->fn, g->args + 1, (size_t)g->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, g->kwnames);
+  PyObject *error = result ? NULL : compat_take_exception();
+  drop_call(g);
+  compat_ts_reset(ts);
+  if (UNLIKELY(realm_gone()) && !state_here) { /* the child of a fork() in this goroutine: its only thread ends here */
+    g->error = error;
+    report(g);
+    exit(error ? 1 : 0);
+  }
+  st->g = NULL;
+  end(g, result, error);
+}
+
+static void entry(void *arg) { run(arg, realm_state()); }
+
+void go_start_failed(PyObject *o) {
+  goroutine *g = (goroutine *)o;
+  PyErr_SetString(PyExc_MemoryError, "the goroutine could not start: no memory for its stack");
+  PyObject *error = compat_take_exception();
+  drop_call(g);
+  end(g, NULL, error);
+}
+
+int go_copy_context(PyObject **context) {
+  *context = NULL;
+  PyThreadState *ts = PyThreadState_Get();
+  if (!ts->context || PyObject_Size(ts->context) == 0) return 0;
+  return (*context = PyContext_CopyCurrent()) ? 0 : -1;
+}
+
+struct options {
+  PyObject *name, *labels, *vars; /* each may be NULL */
+  size_t stack;
+};
+
+static void inherit(goroutine *g) {
+  PyThreadState *ts = PyThreadState_Get();
+  g->code = Py_XNewRef((PyObject *)compat_where(ts, &g->lasti));
+  goroutine *parent = state_here->g;
+  g->creator = gos_goid();
+  if (UNLIKELY(parent != NULL && parent->labels)) g->labels = Py_NewRef(parent->labels);
+}
+
+static int apply(goroutine *g, const struct options *o) {
+  g->name = Py_XNewRef(o->name);
+  if (o->vars) Py_XSETREF(g->context, PyContext_Copy(o->vars));
+  if (o->vars && !g->context) return -1;
+  if (!o->labels) return 0;
+  if (!g->labels) {
+    g->labels = Py_NewRef(o->labels);
+    return 0;
+  }
+  PyObject *merged = PyDict_Copy(g->labels);
+  Py_XSETREF(g->labels, merged);
+  return merged ? PyDict_Update(merged, o->labels) : -1;
+}
+
+static PyObject *spawn(const struct options *o, PyObject *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                       PyObject *wg) {
+  if (UNLIKELY(!PyCallable_Check(fn)))
+    return PyErr_Format(PyExc_TypeError, "a goroutine needs a callable, not %.100s", Py_TYPE(fn)->tp_name);
+  if (UNLIKELY(realm_enter() < 0)) return NULL;
+  Py_ssize_t n = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+  goroutine *g = goroutine_alloc(n + 1);
+  if (!g) return NULL;
+  g->fn = Py_NewRef(fn);
+  g->kwnames = Py_XNewRef(kwnames);
+  g->nargs = nargs;
+  for (Py_ssize_t i = 0; i < n; i++) g->args[i + 1] = Py_NewRef(args[i]);
+  g->wg = Py_XNewRef(wg);
+  PyObject_GC_Track(g);
+  inherit(g);
+  if (go_copy_context(&g->context) < 0 || (o && apply(g, o) < 0)) goto fail;
+  const char *name = NULL;
+  if (o && o->name && !(name = PyUnicode_AsUTF8(o->name))) goto fail;
+  list_add(&live, g);
+  Py_INCREF(g); /* the scheduler's */
+  int e = gos_realm_go(realm, name, o ? o->stack : 0, entry, g, &g->h);
+  if (LIKELY(e == GOS_OK)) return (PyObject *)g;
+  list_remove(g);
+  Py_DECREF(g);
+  raise_code(e, "starting a goroutine");
+fail:
+  Py_DECREF(g);
+  return NULL;
+}
+
+PyObject *go_spawn(PyObject *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, PyObject *wg) {
+  return spawn(NULL, fn, args, nargs, kwnames, wg);
+}
+
+void go_run(PyObject *fn, PyObject *args, PyObject *context, PyObject *code, int lasti) {
+  Py_ssize_t n = PyTuple_GET_SIZE(args);
+  goroutine *g = goroutine_alloc(n + 1);
+  if (!g || (context && !(context = PyContext_Copy(context)))) {
+    if (g) {
+      PyObject_GC_Track(g);
+      Py_DECREF(g);
+    }
+    PyErr_WriteUnraisable(fn);
+    return;
+  }
+  g->fn = Py_NewRef(fn);
+  g->nargs = n;
+  for (Py_ssize_t i = 0; i < n; i++) g->args[i + 1] = Py_NewRef(PyTuple_GET_ITEM(args, i));
+  g->context = context;
+  g->code = Py_XNewRef(code);
+  g->lasti = lasti;
+  g->h = gos_g_retain(gos_self());
+  PyObject_GC_Track(g);
+  list_add(&live, g);
+  run(g, realm_state());
+}
+
+/* ---- handles -------------------------------------------------------------------------------- */
+PyObject *go_interrupt_type(void) {
+  struct state *st = realm_state();
+  return st && st->g ? st->g->interrupt : NULL;
+}
+
+static PyObject *outcome(goroutine *g) {
+  if (LIKELY(!g->error)) return Py_NewRef(g->result ? g->result : Py_None);
+  collected(g);
+  PyErr_SetObject((PyObject *)Py_TYPE(g->error), g->error);
+  return NULL;
+}
+
+static PyObject *goroutine_join(goroutine *g, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
+  gos_ns deadline = GOS_FOREVER;
+  if (UNLIKELY(nargs || kwnames) && read_wait("join", args, nargs, kwnames, 0, &deadline) < 0) return NULL;
+  if (g->ended) return outcome(g);
+  if (UNLIKELY(realm_enter() < 0)) return NULL;
+  if (UNLIKELY(state_here->g == g)) return PyErr_Format(PyExc_RuntimeError, "a goroutine cannot join itself");
+  int e;
+  WAIT(e, deadline, until, gos_join(g->h, until));
+  if (LIKELY(e == GOS_OK)) return outcome(g);
+  return raise_code(e == GOS_WOULDBLOCK ? GOS_TIMEDOUT : e, "join timed out");
+}
+
+static PyObject *goroutine_exception(goroutine *g, PyObject *ignored) {
+  (void)ignored;
+  if (!g->error) Py_RETURN_NONE;
+  collected(g);
+  return Py_NewRef(g->error);
+}
+
+static PyObject *goroutine_interrupt(goroutine *g, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
+  PyObject *type = err_Canceled;
+  Py_ssize_t n = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+  if (n > 1 || (kwnames && n && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "exc")))
+    return PyErr_Format(PyExc_TypeError, "interrupt() takes one argument: exc");
+  if (n) type = args[0];
+  if (!PyExceptionClass_Check(type)) return PyErr_Format(PyExc_TypeError, "interrupt() needs an exception class");
+  if (realm_enter() < 0) return NULL;
+  if (g->ended) Py_RETURN_FALSE;
+  Py_XSETREF(g->interrupt, Py_NewRef(type));
+  int e = gos_interrupt(g->h);
+  if (e < 0 && e != GOS_CLOSED) return raise_code(e, "interrupt");
+  return PyBool_FromLong(e == GOS_OK);
+}
+
+PyObject *go_done(PyObject *o) {
+  goroutine *g = (goroutine *)o;
+  if (g->done) return Py_NewRef(g->done);
+  if (realm_enter() < 0) return NULL;
+  gos_chan *ch = gos_done(g->h);
+  if (!ch) return raise_code(GOS_NOMEM, "channel");
+  g->done = chan_view(ch, NOTHING, gos_g_retain(g->h), (void (*)(void *))gos_release);
+  return Py_XNewRef(g->done);
+}
+
+static PyObject *get_done(goroutine *g, void *u) { (void)u; return go_done((PyObject *)g); }
+static PyObject *get_id(goroutine *g, void *u) { (void)u; return PyLong_FromUnsignedLongLong(gos_g_id(g->h)); }
+static PyObject *get_creator(goroutine *g, void *u) { (void)u; return PyLong_FromUnsignedLongLong(g->creator); }
+static PyObject *get_name(goroutine *g, void *u) { (void)u; return g->name ? Py_NewRef(g->name) : PyUnicode_FromString(""); }
+
+static PyObject *get_labels(goroutine *g, void *u) {
+  (void)u;
+  PyObject *d = g->labels ? Py_NewRef(g->labels) : PyDict_New();
+  PyObject *proxy = d ? PyDictProxy_New(d) : NULL;
+  Py_XDECREF(d);
+  return proxy;
+}
+
+static PyObject *get_site(goroutine *g, void *u) {
+  (void)u;
+  char site[512];
+  go_site((PyObject *)g, site, sizeof site);
+  return PyUnicode_DecodeUTF8(site, (Py_ssize_t)strlen(site), "replace");
+}
+
+static gos_info info_of(goroutine *g) {
+  gos_info info = { .status = "dead" };
+  if (!g->ended && g->h) gos_info_get(g->h, &info, sizeof info);
+  return info;
+}
+static PyObject *get_status(goroutine *g, void *u) { (void)u; return PyUnicode_FromString(info_of(g).status); }
+static PyObject *get_wait_reason(goroutine *g, void *u) {
+  (void)u;
+  const char *reason = info_of(g).wait_reason;
+  if (!reason) Py_RETURN_NONE;
+  return PyUnicode_FromString(reason);
+}
+
+/* The Python frame it stands in; None when it has not started or has ended. */
+static PyObject *get_frame(goroutine *g, void *u) {
+  (void)u;
+  PyThreadState *ts = g->is_main ? realm_main_state()->root : g->state ? g->state->root : NULL;
+  PyObject *f = ts ? (PyObject *)PyThreadState_GetFrame(ts) : NULL;
+  return f ? f : Py_NewRef(Py_None);
+}
+
+static PyObject *goroutine_repr(goroutine *g) {
+  char site[512];
+  gos_info info = info_of(g);
+  go_site((PyObject *)g, site, sizeof site);
+  return PyUnicode_FromFormat("<Goroutine %llu%s%V%s, %s%s%s%s%s%s>", (unsigned long long)gos_g_id(g->h), g->name ? " [" : "",
+                              g->name, "", g->name ? "]" : "", info.status, info.wait_reason ? " (" : "",
+                              info.wait_reason ? info.wait_reason : "", info.wait_reason ? ")" : "",
+                              *site ? ", created at " : "", site);
+}
+
+/* ---- go and go.using ------------------------------------------------------------------------- */
+typedef struct {
+  PyObject_HEAD
+  vectorcallfunc call;
+  struct options o;
+  bool plain;
+} go_object;
+
+static PyObject *go_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames) {
+  go_object *go = (go_object *)callable;
+  Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+  if (UNLIKELY(nargs < 1)) return PyErr_Format(PyExc_TypeError, "go() needs a callable as its first argument");
+  return spawn(go->plain ? NULL : &go->o, args[0], args + 1, nargs - 1, kwnames, NULL);
+}
+
+static void go_dealloc(go_object *go) {
+  PyTypeObject *type = Py_TYPE(go);
+  Py_XDECREF(go->o.name);
+  Py_XDECREF(go->o.labels);
+  Py_XDECREF(go->o.vars);
+  type->tp_free(go);
+  Py_DECREF(type);
+}
+
+static go_object *go_alloc(void) {
+  go_object *go = (go_object *)Go_type->tp_alloc(Go_type, 0);
+  if (go) go->call = go_call;
+  return go;
+}
+
+static int read_labels(PyObject *o, PyObject **labels) {
+  PyObject *d = PyDict_New(), *key, *value;
+  Py_ssize_t at = 0;
+  if (!d || PyDict_Update(d, o) < 0) goto fail;
+  while (PyDict_Next(d, &at, &key, &value))
+    if (!PyUnicode_Check(key) || !PyUnicode_Check(value)) {
+      PyErr_SetString(PyExc_TypeError, "labels must map str to str");
+      goto fail;
+    }
+  *labels = d;
+  return 0;
+fail:
+  Py_XDECREF(d);
+  return -1;
+}
+
+static int read_stack(PyObject *o, size_t *stack) {
+  if (!PyLong_Check(o) || PyBool_Check(o)) {
+    PyErr_Format(PyExc_TypeError, "stack_size must be an int of bytes, not %.100s", Py_TYPE(o)->tp_name);
+    return -1;
+  }
+  Py_ssize_t n = PyLong_AsSsize_t(o);
+  if (n > 0) {
+    *stack = (size_t)n;
+    return 0;
+  }
+  if (n != -1 || !PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_OverflowError))
+    PyErr_SetString(PyExc_ValueError, "stack_size out of range");
+  return -1;
+}
+
+static PyObject *go_using(PyObject *self, PyObject *args, PyObject *kw) {
+  (void)self;
+  static char *names[] = { "name", "labels", "stack_size", "vars", NULL };
+  PyObject *name = Py_None, *labels = Py_None, *stack = Py_None, *vars = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(args, kw, "|OOOO:using", names, &name, &labels, &stack, &vars)) return NULL;
+  if (name != Py_None && !PyUnicode_Check(name)) return PyErr_Format(PyExc_TypeError, "name must be a str or None");
+  if (vars != Py_None && !PyContext_CheckExact(vars))
+    return PyErr_Format(PyExc_TypeError, "vars must be a contextvars.Context or None");
+  go_object *go = go_alloc();
+  if (!go) return NULL;
+  if (name != Py_None) go->o.name = Py_NewRef(name);
+  if (vars != Py_None) go->o.vars = Py_NewRef(vars);
+  if ((labels != Py_None && read_labels(labels, &go->o.labels) < 0) || (stack != Py_None && read_stack(stack, &go->o.stack) < 0)) {
+    Py_DECREF(go);
+    return NULL;
+  }
+  return (PyObject *)go;
+}
+
+/* ---- module ------------------------------------------------------------------------------------- */
+static PyObject *main_goroutine(void) {
+  if (!main_object) {
+    goroutine *g = goroutine_alloc(1);
+    if (!g) return NULL;
+    g->h = gos_g_retain(gos_realm_main(realm));
+    g->is_main = true;
+    g->name = PyUnicode_FromString("main");
+    PyObject_GC_Track(g);
+    realm_main_state()->g = main_object = g; /* kept for good */
+  }
+  return Py_NewRef(main_object);
+}
+
+static PyObject *list_goroutines(PyObject *self, PyObject *ignored) {
+  (void)self, (void)ignored;
+  if (realm_enter() < 0) return NULL;
+  PyObject *all = PyList_New(0), *first = main_goroutine();
+  if (!all || !first || PyList_Append(all, first) < 0) goto fail;
+  for (goroutine *g = live.next; g != &live; g = g->next)
+    if (PyList_Append(all, (PyObject *)g) < 0) goto fail;
+  Py_DECREF(first);
+  return all;
+fail:
+  Py_XDECREF(first);
+  Py_XDECREF(all);
+  return NULL;
+}
+
+PyMethodDef go_methods[] = {
+  { "goroutines", list_goroutines, METH_NOARGS, "goroutines()\n--\n\nThe goroutines that have not ended, main first." },
+  { NULL, NULL, 0, NULL },
+};
+
+static PyMethodDef methods[] = {
+  { "join", METHOD(goroutine_join), METH_FASTCALL | METH_KEYWORDS,
+    "join($self, timeout=None, *, ctx=None)\n--\n\n"
+    "Waits until it has ended; its result, or its exception raised again. timeout in seconds (None: for\n"
+    "ever) raises TimeoutError. May be called by any goroutine or thread, any number of times." },
+  { "exception", METHOD(goroutine_exception), METH_NOARGS,
+    "exception($self, /)\n--\n\nThe exception it ended with; None when it returned, or has not ended. Does not wait." },
+  { "interrupt", METHOD(goroutine_interrupt), METH_FASTCALL | METH_KEYWORDS,
+    "Ends its current wait, or its next one, by raising exc there. False when it has ended already." },
+  { "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL },
+  REFUSE_COPY,
+  { NULL, NULL, 0, NULL },
+};
+static PyGetSetDef getset[] = {
+  { "id", (getter)get_id, NULL, "Its number; never used twice.", NULL },
+  { "name", (getter)get_name, NULL, "From go.using(name=), else ''.", NULL },
+  { "labels", (getter)get_labels, NULL, "From go.using(labels=), with those of its creator.", NULL },
+  { "creator", (getter)get_creator, NULL, "The number of the goroutine that started it; 0: a thread.", NULL },
+  { "site", (getter)get_site, NULL, "Where it was started: 'file:line in function'.", NULL },
+  { "done", (getter)get_done, NULL, "A channel that is closed when it has ended.", NULL },
+  { "status", (getter)get_status, NULL, "'runnable', 'running', 'waiting' or 'dead'.", NULL },
+  { "wait_reason", (getter)get_wait_reason, NULL, "What it waits for, in Go's words; None unless it waits.", NULL },
+  { "_frame", (getter)get_frame, NULL, NULL, NULL },
+  { NULL, NULL, NULL, NULL, NULL },
+};
+static PyMemberDef members[] = {
+  { "__weaklistoffset__", T_PYSSIZET, offsetof(goroutine, weak), READONLY, NULL },
+  { NULL, 0, 0, 0, NULL },
+};
+static PyType_Slot slots[] = {
+  { Py_tp_dealloc, goroutine_dealloc }, { Py_tp_traverse, goroutine_traverse }, { Py_tp_clear, goroutine_clear },
+  { Py_tp_repr, goroutine_repr }, { Py_tp_methods, methods }, { Py_tp_getset, getset }, { Py_tp_members, members },
+  { Py_tp_doc, "A goroutine, as go() returns it. Keeping it is optional: dropping it leaves the goroutine running.\n\n"
+    "An exception that nobody collects (join, exception) is reported on stderr: when the goroutine ends if no\n"
+    "handle is held, else when the handle is dropped, at the latest when the program ends." },
+  { 0, NULL },
+};
+static PyType_Spec spec = { "gossamer.Goroutine", offsetof(goroutine, args), sizeof(PyObject *),
+  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots };
+
+static PyMethodDef using_methods[] = {
+  { "using", METHOD(go_using), METH_VARARGS | METH_KEYWORDS,
+    "using($self, name=None, labels=None, stack_size=None, vars=None)\n--\n\n"
+    "go with options: go.using(name='reader')(fn, *args). labels: str to str, inherited by the goroutines it\n"
+    "starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of." },
+  { NULL, NULL, 0, NULL },
+};
+static PyMemberDef using_members[] = {
+  { "__vectorcalloffset__", T_PYSSIZET, offsetof(go_object, call), READONLY, NULL },
+  { NULL, 0, 0, 0, NULL },
+};
+static PyType_Slot using_slots[] = {
+  { Py_tp_dealloc, go_dealloc }, { Py_tp_call, PyVectorcall_Call }, { Py_tp_methods, using_methods },
+  { Py_tp_members, using_members },
+  { Py_tp_doc, "go(fn, /, *args, **kwargs)\n--\n\n"
+    "Starts fn(*args, **kwargs) as a goroutine and returns its Goroutine. It runs in a copy of the creator's\n"
+    "contextvars. As a decorator, @go starts the function. No memory raises MemoryError. Go: go fn(args)." },
+  { 0, NULL },
+};
+static PyType_Spec using_spec = { "gossamer._gossamer._Go", sizeof(go_object), 0,
+  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_VECTORCALL, using_slots };
+
+int go_init(PyObject *m) {
+  if (!(Goroutine_type = add_type(m, &spec, NULL)) || !(Go_type = add_type(NULL, &using_spec, NULL))) return -1;
+  go_object *go = go_alloc();
+  if (!go) return -1;
+  go->plain = true;
+  int e = PyModule_AddObjectRef(m, "go", (PyObject *)go);
+  Py_DECREF(go);
+  return e;
+}

@@ -1,0 +1,250 @@
+/* select: cases are objects, and the very case that fired is the result.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "binding.h"
+
+enum { NO_CASE = 0, RECV = 1, SEND = 2, DEFAULT = 3 }; /* the first three as in gos_case.op */
+
+typedef struct case_object {
+  PyObject_HEAD
+  int op;
+  bool ok;
+  Py_ssize_t index;    /* of its last firing; -1: never */
+  chan *c;             /* NULL only for default */
+  PyObject *source;    /* what the user named: c itself, a Timer, ... */
+  PyObject *value;     /* to send, or received (NULL: nothing yet) */
+  struct case_object *next; /* in the free list */
+} case_object;
+
+static PyTypeObject *Case_type;
+static case_object *default_case, *spare;
+static int nspare;
+enum { SPARE_MAX = 64, ON_STACK = 8 };
+
+static int case_traverse(case_object *k, visitproc visit, void *arg) {
+  Py_VISIT(Py_TYPE(k));
+  Py_VISIT(k->source);
+  Py_VISIT(k->value);
+  return 0;
+}
+static int case_clear(case_object *k) {
+  Py_CLEAR(k->source);
+  Py_CLEAR(k->value);
+  return 0;
+}
+static void case_dealloc(case_object *k) {
+  PyObject_GC_UnTrack(k);
+  Py_CLEAR(k->c);
+  case_clear(k);
+  if (nspare < SPARE_MAX) {
+    k->next = spare;
+    spare = k;
+    nspare++;
+  } else
+    PyObject_GC_Del(k);
+  Py_DECREF(Case_type);
+}
+
+/* Takes over c. */
+static PyObject *case_new(int op, PyObject *c, PyObject *source, PyObject *value) {
+  case_object *k = spare;
+  if (k) {
+    spare = k->next;
+    nspare--;
+    PyObject_Init((PyObject *)k, Case_type);
+  } else if (!(k = PyObject_GC_New(case_object, Case_type))) {
+    Py_XDECREF(c);
+    return NULL;
+  }
+  k->op = op;
+  k->ok = false;
+  k->index = -1;
+  k->c = (chan *)c;
+  k->source = Py_XNewRef(source);
+  k->value = Py_XNewRef(value);
+  PyObject_GC_Track(k);
+  return (PyObject *)k;
+}
+
+static PyObject *make_recv(PyObject *self, PyObject *source) {
+  (void)self;
+  PyObject *c = chan_of(source);
+  return c ? case_new(RECV, c, source, NULL) : NULL;
+}
+
+static PyObject *make_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+  (void)self;
+  if (nargs != 2) return PyErr_Format(PyExc_TypeError, "send() takes 2 arguments (channel, value) but %zd were given", nargs);
+  if (!PyObject_TypeCheck(args[0], SendChan_type))
+    return PyErr_Format(PyExc_TypeError, "cannot send to %.100s: a SendChan is needed", Py_TYPE(args[0])->tp_name);
+  return case_new(SEND, Py_NewRef(args[0]), args[0], args[1]);
+}
+
+static PyObject *get_value(case_object *k, void *u) {
+  (void)u;
+  return Py_NewRef(k->op == RECV && k->value ? k->value : Py_None);
+}
+static PyObject *get_ok(case_object *k, void *u) { (void)u; return PyBool_FromLong(k->ok); }
+static PyObject *get_index(case_object *k, void *u) { (void)u; return PyLong_FromSsize_t(k->index); }
+static PyObject *get_chan(case_object *k, void *u) { (void)u; return Py_NewRef(k->source ? k->source : Py_None); }
+
+static PyObject *case_repr(case_object *k) {
+  if (k->op == DEFAULT) return PyUnicode_FromString("<Case default>");
+  return PyUnicode_FromFormat("<Case %s %R>", k->op == RECV ? "recv" : "send", k->source ? k->source : Py_None);
+}
+
+/* ---- select -------------------------------------------------------------------------------- */
+struct run {
+  PyObject *const *args;
+  Py_ssize_t n;
+  gos_case *cases;
+  PyObject **slots;
+  gos_ns deadline;
+  bool ordered;
+  case_object *otherwise; /* default, if it is among the cases */
+  Py_ssize_t otherwise_at;
+};
+
+static int read_options(struct run *r, PyObject *const *values, PyObject *kwnames) {
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+    PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+    if (PyUnicode_CompareWithASCIIString(name, "timeout") == 0) {
+      if (read_timeout(values[i], &r->deadline) < 0) return -1;
+    } else if (PyUnicode_CompareWithASCIIString(name, "ordered") == 0) {
+      int yes = PyObject_IsTrue(values[i]);
+      if (yes < 0) return -1;
+      r->ordered = yes;
+    } else if (PyUnicode_CompareWithASCIIString(name, "ctx") == 0) {
+      if (values[i] == Py_None) continue;
+      PyErr_Format(PyExc_TypeError, "select(): ctx must be None, not %.100s", Py_TYPE(values[i])->tp_name);
+      return -1;
+    } else {
+      PyErr_Format(PyExc_TypeError, "select() got an unexpected keyword argument '%U'", name);
+      return -1;
+    }
+  }
+  return 0;
+}
+
+static int read_cases(struct run *r) {
+  for (Py_ssize_t i = 0; i < r->n; i++) {
+    PyObject *o = r->args[i];
+    gos_case *out = &r->cases[i];
+    *out = (gos_case){ .op = NO_CASE };
+    if (o == Py_None || o == Py_False) continue;
+    if (!Py_IS_TYPE(o, Case_type)) {
+      PyErr_Format(PyExc_TypeError, "select() takes cases (recv, send, default) and None, not %.100s", Py_TYPE(o)->tp_name);
+      return -1;
+    }
+    case_object *k = (case_object *)o;
+    if (k->op == DEFAULT) {
+      r->otherwise = k;
+      r->deadline = GOS_NOW;
+      r->otherwise_at = i;
+      continue;
+    }
+    r->slots[i] = k->value; /* for a send; a receive overwrites it */
+    *out = (gos_case){ .op = k->op, .c = k->c->ch, .v = &r->slots[i] };
+  }
+  return 0;
+}
+
+/* What is sent belongs to the receiver if its case fires. */
+static void hold_values(struct run *r) {
+  for (Py_ssize_t i = 0; i < r->n; i++)
+    if (r->cases[i].op == SEND) Py_INCREF(r->slots[i]);
+}
+static void drop_values(struct run *r, Py_ssize_t fired) {
+  for (Py_ssize_t i = 0; i < r->n; i++)
+    if (r->cases[i].op == SEND && i != fired) Py_DECREF(r->slots[i]);
+}
+
+static PyObject *fired(struct run *r, Py_ssize_t i) {
+  case_object *k = (case_object *)r->args[i];
+  k->index = i;
+  k->ok = k->op == SEND || r->cases[i].ok > 0;
+  if (k->op == RECV) {
+    PyObject *v = k->ok ? chan_value(k->c, &r->slots[i]) : NULL;
+    if (k->ok && !v) return NULL;
+    Py_XSETREF(k->value, v);
+  }
+  return Py_NewRef(k);
+}
+
+static PyObject *run(struct run *r) {
+  if (read_cases(r) < 0) return NULL;
+  hold_values(r);
+  int e;
+  if (r->ordered) WAIT(e, r->deadline, until, gos_select_ordered(r->cases, (int)r->n, until));
+  else WAIT(e, r->deadline, until, gos_select(r->cases, (int)r->n, until));
+  drop_values(r, e);
+  if (LIKELY(e >= 0)) return fired(r, e);
+  if (e != GOS_WOULDBLOCK && e != GOS_TIMEDOUT) return raise_code(e, e == GOS_CLOSED ? "send on closed channel" : "select");
+  if (!r->otherwise) Py_RETURN_NONE;
+  r->otherwise->ok = true;
+  r->otherwise->index = r->otherwise_at;
+  return Py_NewRef(r->otherwise);
+}
+
+static PyObject *select_select(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
+  (void)self;
+  struct run r = { .args = args, .n = nargs, .deadline = GOS_FOREVER };
+  if (kwnames && read_options(&r, args + nargs, kwnames) < 0) return NULL;
+  if (UNLIKELY(realm_enter() < 0)) return NULL;
+  if (UNLIKELY(nargs > 65536)) return PyErr_Format(PyExc_ValueError, "select() takes at most 65536 cases");
+  if (LIKELY(nargs <= ON_STACK)) {
+    gos_case cases[ON_STACK];
+    PyObject *slots[ON_STACK];
+    r.cases = cases;
+    r.slots = slots;
+    return run(&r);
+  }
+  r.cases = PyMem_New(gos_case, nargs);
+  r.slots = PyMem_New(PyObject *, nargs);
+  PyObject *result = r.cases && r.slots ? run(&r) : PyErr_NoMemory();
+  PyMem_Free(r.cases);
+  PyMem_Free(r.slots);
+  return result;
+}
+
+/* ---- module ------------------------------------------------------------------------------------ */
+PyMethodDef select_methods[] = {
+  { "recv", make_recv, METH_O,
+    "recv(source, /)\n--\n\nA case for select(): receive from a RecvChan, a Timer, a Ticker, or wait for a Goroutine's end.\n"
+    "May be used again and again." },
+  { "send", METHOD(make_send), METH_FASTCALL,
+    "send(ch, v, /)\n--\n\nA case for select(): send v on ch. May be used again and again." },
+  { "select", METHOD(select_select), METH_FASTCALL | METH_KEYWORDS,
+    "select(*cases, timeout=None, ctx=None, ordered=False)\n--\n\n"
+    "Waits until one of the cases can go on, does it, and returns that very case; of several ready ones it\n"
+    "takes any with equal chance, or the first if ordered. default is taken when none is ready. None when\n"
+    "timeout (seconds) passed. None and False among the cases are no case. Go: select." },
+  { NULL, NULL, 0, NULL },
+};
+static PyMethodDef methods[] = {
+  { "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL },
+  { NULL, NULL, 0, NULL },
+};
+static PyGetSetDef getset[] = {
+  { "value", (getter)get_value, NULL, "What a receive case received last; None if the channel was closed.", NULL },
+  { "ok", (getter)get_ok, NULL, "False: a closed channel fired it (or nothing has yet).", NULL },
+  { "index", (getter)get_index, NULL, "Its position among the arguments of the select() that it last won; -1: none.", NULL },
+  { "chan", (getter)get_chan, NULL, "What was given to recv() or send(); None for default.", NULL },
+  { NULL, NULL, NULL, NULL, NULL },
+};
+static PyType_Slot slots[] = {
+  { Py_tp_dealloc, case_dealloc }, { Py_tp_traverse, case_traverse }, { Py_tp_clear, case_clear }, { Py_tp_repr, case_repr },
+  { Py_tp_methods, methods }, { Py_tp_getset, getset }, { Py_tp_doc, "A case of select(), made by recv() or send()." }, { 0, NULL },
+};
+static PyType_Spec spec = { "gossamer.Case", sizeof(case_object), 0,
+  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots };
+
+int select_init(PyObject *m) {
+  if (!(Case_type = add_type(m, &spec, NULL))) return -1;
+  default_case = (case_object *)case_new(DEFAULT, NULL, NULL, NULL);
+  if (!default_case) return -1;
+  int e = PyModule_AddObjectRef(m, "default", (PyObject *)default_case);
+  Py_DECREF(default_case);
+  return e;
+}

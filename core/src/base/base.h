@@ -1,0 +1,57 @@
+/* Words every file uses. L0: knows no goroutine.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GOSI_BASE_H
+#define GOSI_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "gossamer.h"
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define CACHE_LINE 128 /* two lines: the prefetcher fetches pairs */
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+#if defined(__has_feature)
+#define GOSI_FEATURE(x) __has_feature(x)
+#else
+#define GOSI_FEATURE(x) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || GOSI_FEATURE(thread_sanitizer)
+#define GOSI_TSAN 1
+#else
+#define GOSI_TSAN 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || GOSI_FEATURE(address_sanitizer)
+#define GOSI_ASAN 1
+#else
+#define GOSI_ASAN 0
+#endif
+
+/* The switch must not be instrumented: the sanitizer's idea of the stack changes inside it. */
+#if defined(__clang__)
+#define NO_SANITIZE __attribute__((disable_sanitizer_instrumentation))
+#else
+#define NO_SANITIZE __attribute__((no_sanitize_thread, no_sanitize_address))
+#endif
+
+#ifdef GOS_HARD
+#define GOSI_HARD 1
+#else
+#define GOSI_HARD 0
+#endif
+
+/* For a broken invariant of ours, never for a user's mistake: prints and aborts. */
+_Noreturn void gosi_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Writes all of it to fd, as a signal handler may. */
+void gosi_write_all(int fd, const char *s, size_t n);
+
+/* Zeroed memory, or NULL. */
+void *gosi_alloc(size_t n);
+void *gosi_alloc_aligned(size_t n);
+void gosi_free(void *p);
+
+#endif

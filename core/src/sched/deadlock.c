@@ -1,0 +1,57 @@
+/* "All goroutines are asleep": nothing runs, nothing is due, nobody outside could help. L3.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "sched/sched.h"
+
+/* Threads that a sanitizer runs in the background. */
+enum { TOOL_THREADS = GOSI_TSAN ? 1 : 0 };
+
+static bool nothing_runs(void) {
+  gosi_lock_take(&gosi_rt.lock);
+  bool quiet = gosi_rt.nidle_ms == gosi_rt.nms && gosi_rt.nglobal == 0 && gosi_rt.nforeign == 0 &&
+               gosi_load(&gosi_rt.timers.next) == GOS_FOREVER;
+  int known = gosi_rt.nthreads;
+  gosi_lock_drop(&gosi_rt.lock);
+  for (int i = 0; quiet && i < gosi_rt.nprocs; i++) quiet = !gosi_p_has_work(&gosi_rt.ps[i]);
+  if (!quiet || !gosi_realms_quiet()) return false;
+  /* A thread the runtime has never seen may be about to send. A realm that can tell its
+     threads apart (alone) decides itself. */
+  int threads = gosi_os_thread_count();
+  return (gosi_rt.main->realm && gosi_realm_knows_threads(gosi_rt.main->realm)) ||
+         (threads >= 0 && threads <= known + TOOL_THREADS);
+}
+
+char *(*gosi_dump_text)(const char *head, size_t *n);
+
+static void finish(const char *head) {
+  size_t n;
+  char *text = gosi_dump_text(head, &n);
+  gosi_write_all(2, "fatal error: ", 13);
+  gosi_write_all(2, text ? text : head, n);
+  _exit(2);
+}
+
+void gosi_deadlock_check(void) {
+  gos_g *g = gosi_rt.main;
+  if (!g || !nothing_runs()) return;
+  uint8_t status = gosi_load(&g->status);
+  if (status != G_WAITING) {
+    if (status == G_DEAD || status == G_FREE) finish("no goroutines (main called runtime.Goexit) - deadlock!\n");
+    return;
+  }
+  if (g->realm) {
+    gosi_realm_ask_deadlock();
+    return;
+  }
+  if (!gosi_rt.on_deadlock) finish("all goroutines are asleep - deadlock!\n");
+  size_t n;
+  char *text = gosi_dump_text("all goroutines are asleep - deadlock!\n", &n);
+  gosi_rt.on_deadlock(text ? text : gos_strerror(GOS_DEADLOCK));
+  free(text);
+  if (!gosi_cas(&g->claim, 0u, 1u)) return;
+  static gosi_m nobody; /* the monitor runs no goroutines */
+  g->result = GOS_DEADLOCK;
+  gosi_ready(&nobody, g);
+}

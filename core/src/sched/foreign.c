@@ -1,0 +1,92 @@
+/* Foreign threads: any thread that calls in and is not the runtime's own. It has a G, so
+ * that channels and locks need no second kind of waiter, and sleeps on a futex. L3.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <stdlib.h>
+#include "sched/realm.h"
+#include "sched/sched.h"
+
+static pthread_key_t key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+
+static void thread_ends(void *arg) {
+  gosi_m *m = arg;
+  gosi_tls_m = NULL;
+  gosi_lock_take(&gosi_rt.lock);
+  gosi_rt.nthreads--;
+  gosi_rt.nforeign--;
+  gosi_lock_drop(&gosi_rt.lock);
+  gosi_store(&m->foreign_g->status, (uint8_t)G_DEAD);
+  gosi_g_unref(NULL, m->foreign_g);
+  gosi_free(m);
+}
+static void make_key(void) { pthread_key_create(&key, thread_ends); }
+
+/* The first call of a thread. NULL: no memory. */
+gosi_m *gosi_foreign_attach(void) {
+  pthread_once(&key_once, make_key);
+  gosi_m *m = gosi_m_new();
+  gos_g *g = m ? gosi_g_new(NULL) : NULL;
+  if (!g) {
+    gosi_free(m);
+    return NULL;
+  }
+  g->flags = GF_FOREIGN;
+  g->m = m;
+  g->id = 0;
+  g->creator = 0;
+  gosi_store(&g->status, (uint8_t)G_RUNNING);
+  m->foreign = true;
+  m->cur = m->foreign_g = g;
+  gosi_tls_m = m;
+  pthread_setspecific(key, m);
+  gosi_lock_take(&gosi_rt.lock);
+  gosi_rt.nthreads++;
+  gosi_rt.nforeign++;
+  gosi_lock_drop(&gosi_rt.lock);
+  return m;
+}
+
+gosi_m *gosi_attach(void) {
+  if (gosi_load_acquire(&gosi_rt.started) != 2) gos_init(NULL);
+  if (gosi_tls_m) return gosi_tls_m;
+  gosi_m *m = gosi_foreign_attach();
+  if (!m) gosi_fatal("no memory to attach a thread");
+  return m;
+}
+
+static void count_awake(int d) {
+  gosi_lock_take(&gosi_rt.lock);
+  gosi_rt.nforeign += d;
+  gosi_lock_drop(&gosi_rt.lock);
+}
+
+void gosi_foreign_park(gosi_m *m) {
+  gos_g *g = m->cur;
+  gos_realm *r = m->realm;
+  gos_ns until = g->timer.when; /* gosi_wait sets it for us */
+  g->since = gosi_coarse_now();
+  if (!gosi_load_acquire(&m->wake)) {
+    count_awake(-1);
+    if (r && r->host.detach) r->host.detach(r->host.u, m->host);
+    while (!gosi_load_acquire(&m->wake)) { /* pairs with the store in gosi_foreign_ready */
+      int e = gosi_os_wait(&m->wake, 0, until);
+      bool look = e == GOS_AGAIN && r && r->host.pending && r->host.pending(r->host.u);
+      if (e != GOS_TIMEDOUT && !look) continue;
+      until = GOS_FOREVER;
+      if (!gosi_cas(&g->claim, 0u, 1u)) continue; /* being woken as well */
+      g->result = look ? GOS_AGAIN : GOS_TIMEDOUT;
+      break;
+    }
+    count_awake(1);
+    if (r && r->host.attach) r->host.attach(r->host.u, m->host);
+  }
+  gosi_store(&m->wake, 0u);
+  gosi_store(&g->status, (uint8_t)G_RUNNING);
+}
+
+void gosi_foreign_ready(gos_g *g) {
+  uint32_t *word = &g->m->wake;
+  gosi_store_release(word, 1u); /* from here on the thread, and its M, may end */
+  gosi_os_wake(word);
+}

@@ -1,0 +1,697 @@
+/* Who runs next, and on which thread. L3.
+ *
+ * A wake of another thread costs 50 microseconds on a busy two-core machine, more than 200
+ * channel operations, so it has to be worth it: queue length x mean slice > the cost,
+ * raised while channel locks are contended. What is not worth a wake is run by the thread
+ * that queued it; should that thread get stuck, the monitor gives its P to another.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include "sched/sched.h"
+
+gosi_runtime gosi_rt;
+__thread gosi_m *gosi_tls_m __attribute__((tls_model("initial-exec")));
+
+NOINLINE gosi_m *gosi_self_m(void) {
+  gosi_m *m = gosi_tls_m;
+  __asm__ volatile("" : "+r"(m)::"memory");
+  return m;
+}
+
+/* In gosi_ticks(): some 50 and 5 microseconds at 2-3 GHz. */
+enum { WAKE_COST = 130000, STEAL_COST = 13000, SPIN_NS = 20000, M_STACK = 64 * 1024 };
+
+/* ---- the global queue ------------------------------------------------------------------ */
+static void global_put_locked(gos_g *first, gos_g *last, int n) {
+  last->next = NULL;
+  if (gosi_rt.global_tail)
+    gosi_rt.global_tail->next = first;
+  else
+    gosi_rt.global_head = first;
+  gosi_rt.global_tail = last;
+  gosi_store(&gosi_rt.nglobal, gosi_rt.nglobal + n);
+}
+static gos_g *global_take_locked(void) {
+  gos_g *g = gosi_rt.global_head;
+  if (!g) return NULL;
+  if (!(gosi_rt.global_head = g->next)) gosi_rt.global_tail = NULL;
+  gosi_store(&gosi_rt.nglobal, gosi_rt.nglobal - 1);
+  return g;
+}
+
+/* ---- the ring ------------------------------------------------------------------------------ */
+ALWAYS_INLINE uint32_t ring_length(gosi_p *p) { return gosi_load(&p->tail) - gosi_load(&p->head); }
+
+/* The ring is full: half of it and g go to the global queue, under one lock. */
+static NOINLINE void ring_spill(gosi_p *p, gos_g *g) {
+  uint32_t h = gosi_load_acquire(&p->head), n = (p->tail - h) / 2;
+  gos_g *first = g, *last = g;
+  int count = 1;
+  if (n > 0 && n <= RING / 2) {
+    gos_g *batch[RING / 2 + 1];
+    for (uint32_t i = 0; i < n; i++) batch[i] = gosi_load(&p->ring[(h + i) % RING]);
+    if (gosi_cas(&p->head, h, h + n)) {
+      for (uint32_t i = 0; i + 1 < n; i++) batch[i]->next = batch[i + 1];
+      batch[n - 1]->next = g;
+      first = batch[0];
+      count += (int)n;
+    }
+  }
+  gosi_global_put(first, last, count);
+}
+ALWAYS_INLINE void ring_put(gosi_p *p, gos_g *g) {
+  uint32_t t = p->tail;
+  if (unlikely(t - gosi_load_acquire(&p->head) >= RING)) {
+    ring_spill(p, g);
+    return;
+  }
+  gosi_store(&p->ring[t % RING], g);
+  gosi_store_release(&p->tail, t + 1); /* pairs with the acquire in steal */
+}
+ALWAYS_INLINE gos_g *ring_get(gosi_p *p) {
+  for (;;) {
+    uint32_t h = gosi_load_acquire(&p->head);
+    if (p->tail == h) return NULL;
+    gos_g *g = gosi_load(&p->ring[h % RING]);
+    if (gosi_cas(&p->head, h, h + 1)) return g; /* a thief may have been faster */
+  }
+}
+/* Half of from's ring, rounded up, into to's; one of them is returned. */
+static gos_g *steal(gosi_p *from, gosi_p *to) {
+  for (;;) {
+    uint32_t h = gosi_load_acquire(&from->head), t = gosi_load_acquire(&from->tail), n = t - h;
+    if (n == 0) return NULL;
+    if (n > RING) continue; /* h and t are of different moments */
+    n -= n / 2;
+    uint32_t tt = to->tail;
+    for (uint32_t i = 0; i < n; i++) gosi_store(&to->ring[(tt + i) % RING], gosi_load(&from->ring[(h + i) % RING]));
+    if (!gosi_cas(&from->head, h, h + n)) continue;
+    gos_g *g = to->ring[(tt + --n) % RING];
+    if (n) gosi_store_release(&to->tail, tt + n);
+    to->steals++;
+    return g;
+  }
+}
+
+ALWAYS_INLINE bool worth_waking(gosi_p *p) {
+  if (GOSI_HARD) return true;
+  return ring_length(p) * p->slice > WAKE_COST * (1 + p->contention);
+}
+ALWAYS_INLINE bool worth_stealing(gosi_p *p) {
+  if (GOSI_HARD) return ring_length(p) > 0;
+  return ring_length(p) * gosi_load(&p->slice) > STEAL_COST;
+}
+ALWAYS_INLINE void wake_if_worth(gosi_p *p) {
+  if (unlikely(gosi_load(&gosi_rt.nidle_ps) && !gosi_load(&gosi_rt.nspinning) && worth_waking(p))) gosi_wake_p();
+}
+
+bool gosi_p_has_work(gosi_p *p) { return gosi_load(&p->runnext) || ring_length(p); }
+
+/* ---- choosing -------------------------------------------------------------------------------- */
+/* The 64th pick, or no one readied lately: other queues, timers, statistics. */
+static NOINLINE gos_g *pick_slow(gosi_m *m, gosi_p *p, uint32_t tick) {
+  gos_g *g = NULL;
+  if ((tick & 63) == 0) {
+    uint64_t t = gosi_ticks();
+    gosi_store(&p->slice, (t - p->slice_start) >> 6); /* mean, switching included */
+    p->slice_start = t;
+    p->contention -= (p->contention + 7) / 8;
+    if (unlikely(p->id >= gosi_load(&gosi_rt.nprocs))) return NULL; /* gomaxprocs was lowered */
+    if (gosi_load(&gosi_rt.nglobal)) {
+      gosi_lock_take(&gosi_rt.lock);
+      g = global_take_locked();
+      gosi_lock_drop(&gosi_rt.lock);
+      if (g) return g;
+    }
+  }
+  if (gosi_load(&gosi_rt.timers.next) != GOS_FOREVER && ((++p->polled & 15) == 0 || ring_length(p) == 0))
+    gosi_timers_run(m, &gosi_rt.timers, gosi_os_now());
+  if ((g = ring_get(p))) return g;
+  g = p->runnext;
+  gosi_store(&p->runnext, (gos_g *)NULL);
+  return g;
+}
+/* runnext may not starve the queue: look there every 64th time. */
+ALWAYS_INLINE gos_g *pick(gosi_m *m, gosi_p *p) {
+  gos_g *g = p->runnext;
+  uint32_t tick = p->tick + 1;
+  gosi_store(&p->tick, tick);
+  if (likely(g && (tick & 63))) {
+    gosi_store(&p->runnext, (gos_g *)NULL);
+    return g;
+  }
+  return pick_slow(m, p, tick);
+}
+
+static gos_g *global_batch(gosi_p *p) {
+  if (!gosi_load(&gosi_rt.nglobal)) return NULL;
+  gosi_lock_take(&gosi_rt.lock);
+  int n = gosi_rt.nglobal / gosi_rt.nprocs + 1;
+  if (n > RING / 2) n = RING / 2;
+  gos_g *first = global_take_locked(), *more[RING / 2];
+  int k = 0;
+  while (first && k < n - 1 && (more[k] = global_take_locked())) k++;
+  gosi_lock_drop(&gosi_rt.lock);
+  for (int i = 0; i < k; i++) ring_put(p, more[i]);
+  return first;
+}
+
+static gos_g *steal_any(gosi_m *m, gosi_p *p) {
+  int n = gosi_load(&gosi_rt.nprocs);
+  uint32_t start = gosi_rand_below(&m->rand, (uint32_t)n);
+  for (int i = 0; i < n; i++) {
+    gosi_p *from = &gosi_rt.ps[(start + (uint32_t)i) % (uint32_t)n];
+    gos_g *g;
+    if (from != p && worth_stealing(from) && (g = steal(from, p))) return g;
+  }
+  return NULL;
+}
+
+static gos_g *look_everywhere(gosi_m *m, gosi_p *p) {
+  gos_g *g = pick(m, p);
+  if (!g) g = global_batch(p);
+  if (!g && gosi_load(&gosi_rt.nprocs) > 1) g = steal_any(m, p);
+  return g;
+}
+
+static void stop_spinning(gosi_m *m, bool found) {
+  m->spinning = false;
+  gosi_sub(&gosi_rt.nspinning, 1);
+  if (found) wake_if_worth(m->p);
+}
+
+/* Others run and may soon make work: cheaper to look for it a little than to sleep. */
+static gos_g *spin_for_work(gosi_m *m, gosi_p *p) {
+  if (!m->spinning) {
+    if (gosi_load(&gosi_rt.nprocs) - gosi_load(&gosi_rt.nidle_ps) < 2) return NULL;
+    if (!gosi_cas(&gosi_rt.nspinning, 0, 1)) return NULL;
+    m->spinning = true;
+  }
+  gos_ns end = gosi_os_now() + SPIN_NS;
+  gos_g *g;
+  do {
+    for (int i = 0; i < 8; i++) gosi_pause();
+    g = look_everywhere(m, p);
+  } while (!g && gosi_os_now() < end);
+  return g;
+}
+
+static void drain_to_global(gosi_p *p) {
+  for (gos_g *g; (g = ring_get(p));) gosi_global_put(g, g, 1);
+  gos_g *g = p->runnext;
+  gosi_store(&p->runnext, (gos_g *)NULL);
+  if (g) gosi_global_put(g, g, 1);
+}
+
+static void p_idle_locked(gosi_p *p) {
+  gosi_store(&p->m, (gosi_m *)NULL);
+  if (p->id >= gosi_rt.nprocs) return; /* retired */
+  p->idle = true;
+  p->link = gosi_rt.idle_ps;
+  gosi_rt.idle_ps = p;
+  gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps + 1);
+}
+static gosi_p *p_take_locked(void) {
+  gosi_p *p = gosi_rt.idle_ps;
+  if (!p) return NULL;
+  gosi_rt.idle_ps = p->link;
+  gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps - 1);
+  p->idle = false;
+  return p;
+}
+static void own(gosi_m *m, gosi_p *p) {
+  m->p = p;
+  gosi_store(&p->m, m);
+}
+
+/* Something for m to run; NULL: m has no P any more. */
+static gos_g *find(gosi_m *m) {
+  gosi_p *p = m->p;
+  for (;;) {
+    if (unlikely(p->id >= gosi_load(&gosi_rt.nprocs))) drain_to_global(p);
+    gos_g *g = p->id < gosi_load(&gosi_rt.nprocs) ? look_everywhere(m, p) : NULL;
+    if (!g) g = p->id < gosi_load(&gosi_rt.nprocs) ? spin_for_work(m, p) : NULL;
+    if (g) {
+      if (m->spinning) stop_spinning(m, true);
+      return g;
+    }
+    if (m->spinning) stop_spinning(m, false);
+    gosi_lock_take(&gosi_rt.lock);
+    if (gosi_rt.nglobal && p->id < gosi_rt.nprocs) { /* came between the look and the lock */
+      gosi_lock_drop(&gosi_rt.lock);
+      continue;
+    }
+    m->p = NULL;
+    p_idle_locked(p);
+    gosi_lock_drop(&gosi_rt.lock);
+    return NULL;
+  }
+}
+
+/* ---- threads --------------------------------------------------------------------------------------- */
+static void m_remove_locked(gosi_m *m) {
+  gosi_m **at = &gosi_rt.idle_ms;
+  while (*at != m) at = &(*at)->link;
+  *at = m->link;
+  m->in_list = false;
+  gosi_rt.nidle_ms--;
+  if (gosi_rt.keeper == m) {
+    gosi_rt.keeper = NULL;
+    gosi_rt.keeper_when = GOS_FOREVER;
+  }
+}
+
+static void m_wake(gosi_m *m) {
+  gosi_count(&gosi_rt.wakes);
+  gosi_store_release(&m->wake, 1u); /* pairs with the load in m_sleep */
+  gosi_os_wake(&m->wake);
+}
+
+/* m has no P: sleeps until it is given one, or a timer is due that no other thread watches. */
+static void m_sleep(gosi_m *m) {
+  gosi_lock_take(&gosi_rt.lock);
+  if (gosi_rt.nglobal && gosi_rt.idle_ps) {
+    own(m, p_take_locked());
+    gosi_lock_drop(&gosi_rt.lock);
+    return;
+  }
+  m->in_list = true;
+  m->link = gosi_rt.idle_ms;
+  gosi_rt.idle_ms = m;
+  gosi_rt.nidle_ms++;
+  gos_ns until = GOS_FOREVER, due = gosi_load(&gosi_rt.timers.next);
+  if (due < gosi_rt.keeper_when) {
+    gosi_rt.keeper = m;
+    gosi_rt.keeper_when = until = due;
+  }
+  gosi_lock_drop(&gosi_rt.lock);
+  while (!gosi_load_acquire(&m->wake)) {
+    if (gosi_os_wait(&m->wake, 0, until) != GOS_TIMEDOUT) continue;
+    gosi_lock_take(&gosi_rt.lock);
+    if (!m->in_list) { /* being woken as well */
+      gosi_lock_drop(&gosi_rt.lock);
+      until = GOS_FOREVER;
+      continue;
+    }
+    m_remove_locked(m);
+    gosi_p *p = p_take_locked();
+    if (p) own(m, p); /* else all Ps run, and their threads look at the timers */
+    gosi_lock_drop(&gosi_rt.lock);
+    gosi_sysmon_nudge();
+    return;
+  }
+  gosi_store(&m->wake, 0u);
+  gosi_sysmon_nudge();
+}
+
+static void m_free(gosi_m *m) {
+  gosi_context_free(&m->g0);
+  gosi_free(m);
+}
+
+static void *m_main(void *arg) {
+  gosi_m *m = arg;
+  gosi_tls_m = m;
+  gosi_os_name_thread("gossamer");
+  gosi_os_precise_timers();
+  gosi_os_alt_stack();
+  gosi_context_adopt(&m->g0);
+  gosi_store(&m->in_rt, 1u);
+  gosi_loop(m);
+  return NULL;
+}
+
+gosi_m *gosi_m_new(void) {
+  gosi_m *m = gosi_alloc_aligned(sizeof *m);
+  if (!m) return NULL;
+  uint64_t mix = (uint64_t)(uintptr_t)m;
+  m->rand = (gosi_rt.seed ^ (mix * 0x9E3779B97F4A7C15ull)) | 1;
+  return m;
+}
+
+/* A thread for p: a sleeping one, else a new one. The caller took p out of every list. */
+static bool m_for(gosi_p *p, bool spinning) {
+  gosi_lock_take(&gosi_rt.lock);
+  gosi_m *m = gosi_rt.idle_ms;
+  bool fresh = !m && gosi_rt.nms < gosi_rt.maxthreads;
+  if (m) m_remove_locked(m);
+  if (fresh) {
+    gosi_rt.nms++;
+    gosi_rt.nthreads++;
+  }
+  gosi_lock_drop(&gosi_rt.lock);
+  if (fresh && (m = gosi_m_new())) {
+    own(m, p);
+    m->spinning = spinning;
+    if (gosi_os_thread(m_main, m, M_STACK) == GOS_OK) return true;
+    m_free(m);
+    m = NULL;
+  }
+  if (m) {
+    own(m, p);
+    m->spinning = spinning;
+    m_wake(m);
+    return true;
+  }
+  gosi_lock_take(&gosi_rt.lock);
+  if (fresh) {
+    gosi_rt.nms--;
+    gosi_rt.nthreads--;
+  }
+  p_idle_locked(p); /* with its queue; the next thread that returns takes it */
+  gosi_lock_drop(&gosi_rt.lock);
+  return false;
+}
+
+bool gosi_handoff(gosi_p *p) {
+  gosi_count(&gosi_rt.handoffs);
+  return m_for(p, false);
+}
+
+NOINLINE void gosi_wake_p(void) {
+  if (!gosi_load(&gosi_rt.nidle_ps) || !gosi_cas(&gosi_rt.nspinning, 0, 1)) return;
+  gosi_lock_take(&gosi_rt.lock);
+  gosi_p *p = p_take_locked();
+  gosi_lock_drop(&gosi_rt.lock);
+  if (!p || !m_for(p, true)) gosi_sub(&gosi_rt.nspinning, 1);
+}
+
+void gosi_global_put(gos_g *first, gos_g *last, int n) {
+  gosi_lock_take(&gosi_rt.lock);
+  global_put_locked(first, last, n);
+  gosi_p *p = gosi_load(&gosi_rt.nspinning) ? NULL : p_take_locked();
+  gosi_lock_drop(&gosi_rt.lock);
+  if (p) m_for(p, false);
+  gosi_sysmon_nudge();
+}
+
+void gosi_timers_changed(gos_ns when) {
+  gosi_m *m = gosi_tls_m;
+  if (m && m->p) return; /* this thread looks at the timers before it sleeps */
+  gosi_lock_take(&gosi_rt.lock);
+  gosi_p *p = when < gosi_rt.keeper_when ? p_take_locked() : NULL;
+  gosi_lock_drop(&gosi_rt.lock);
+  if (p) m_for(p, false);
+}
+
+/* The P was taken while m was in user code. Another one if there is, else queue and wait. */
+NOINLINE void gosi_reclaim(gosi_m *m) {
+  gosi_lock_take(&gosi_rt.lock);
+  if (!gosi_load(&m->lost)) { /* the monitor found m inside and left it its P */
+    gosi_lock_drop(&gosi_rt.lock);
+    return;
+  }
+  gosi_store(&m->lost, 0u);
+  gosi_p *p = p_take_locked();
+  if (p) own(m, p);
+  gosi_lock_drop(&gosi_rt.lock);
+  if (p) return;
+  gos_g *g = m->cur;
+  gosi_store(&g->ctx.sp, NULL);
+  gosi_store(&g->status, (uint8_t)G_RUNNABLE);
+  m->cur = NULL;
+  gosi_global_put(g, g, 1);
+  gosi_context_switch(&g->ctx, &m->g0, false);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------ */
+static void g_main(void *arg);
+
+static gosi_fiber *stack_for(gosi_p *p, unsigned cls) {
+  gosi_fiber *f = p->stacks;
+  if (unlikely(cls != gosi_rt.cls) || !f) return gosi_stack_get(cls);
+  p->stacks = f->next;
+  p->nstacks--;
+  return f;
+}
+
+static void stack_back(gosi_p *p, gosi_fiber *f) {
+  if (f->cls != gosi_rt.cls) {
+    gosi_stack_put(f);
+    gosi_stack_give_credits(f->cls, 1);
+    return;
+  }
+  f->next = p->stacks;
+  p->stacks = f;
+  p->credits++;
+  if (++p->nstacks > STACK_CACHE_MAX) { /* f itself may still be in use: pass on the one below */
+    gosi_fiber *old = f->next;
+    f->next = old->next;
+    p->nstacks--;
+    gosi_stack_put(old);
+  }
+  if (unlikely(p->credits > 4 * STACK_CREDITS)) {
+    gosi_stack_give_credits(gosi_rt.cls, 2 * STACK_CREDITS);
+    p->credits -= 2 * STACK_CREDITS;
+  }
+}
+
+void gosi_execute(gosi_m *m, gosi_context *from, gos_g *g) {
+  m->cur = g;
+  gosi_store(&g->status, (uint8_t)G_RUNNING);
+  if (unlikely(!g->fiber && !(g->flags & GF_MAIN))) {
+    g->fiber = stack_for(m->p, g->cls);
+    gosi_context_make(&g->ctx, g->fiber->lo, g->fiber->top, g_main, g);
+  } else {
+    gosi_context_settle(&g->ctx);
+  }
+  gosi_context_switch(from, &g->ctx, false);
+}
+
+void gosi_loop(gosi_m *m) {
+  for (;;) {
+    if (m->dead) {
+      gosi_context_free(&m->dead_ctx);
+      stack_back(m->p, m->dead);
+      m->dead = NULL;
+    }
+    gos_g *g = m->next_g;
+    m->next_g = NULL;
+    if (!g && !m->p)
+      m_sleep(m);
+    else if (g || (g = find(m)))
+      gosi_execute(m, &m->g0, g);
+  }
+}
+
+void gosi_park(gosi_m *m) {
+  gos_g *g = m->cur;
+  if (unlikely(g->flags & GF_FOREIGN)) {
+    gosi_foreign_park(m);
+    return;
+  }
+  if (unlikely(g->realm != NULL)) {
+    gosi_realm_park(m);
+    return;
+  }
+  gos_g *n = pick(m, m->p);
+  if (n == g) { /* readied already */
+    gosi_store(&g->status, (uint8_t)G_RUNNING);
+    return;
+  }
+  if (likely(n)) {
+    gosi_execute(m, &g->ctx, n);
+  } else {
+    g->since = gosi_coarse_now();
+    m->cur = NULL;
+    gosi_context_switch(&g->ctx, &m->g0, false);
+  }
+}
+
+ALWAYS_INLINE void ready_local(gosi_p *p, gos_g *g) {
+  gos_g *old = p->runnext;
+  gosi_store(&p->runnext, g);
+  if (old) {
+    ring_put(p, old);
+    wake_if_worth(p);
+  }
+  gosi_sysmon_nudge();
+}
+
+void gosi_ready(gosi_m *m, gos_g *g) {
+  gosi_store(&g->status, (uint8_t)G_RUNNABLE);
+  if (unlikely(g->flags & GF_FOREIGN))
+    gosi_foreign_ready(g);
+  else if (unlikely(g->realm != NULL))
+    gosi_realm_ready(g);
+  else if (likely(m->p))
+    ready_local(m->p, g);
+  else
+    gosi_global_put(g, g, 1);
+}
+
+void gosi_ready_list(gosi_m *m, gos_g *list) {
+  while (list) {
+    gos_g *g = list;
+    list = g->next;
+    if (!m->p || g->realm || (g->flags & GF_FOREIGN)) {
+      gosi_ready(m, g);
+      continue;
+    }
+    gosi_store(&g->status, (uint8_t)G_RUNNABLE);
+    ring_put(m->p, g);
+  }
+  if (m->p) wake_if_worth(m->p);
+  gosi_sysmon_nudge();
+}
+
+/* To the end of the queue; false: nobody else wants to run. */
+static bool yield_to_others(gosi_m *m, gos_g *g) {
+  gosi_p *p = m->p;
+  gos_g *n = pick(m, p);
+  if (!n && unlikely(p->id >= gosi_load(&gosi_rt.nprocs))) {
+    gosi_global_put(g, g, 1);
+    m->cur = NULL;
+    gosi_context_switch(&g->ctx, &m->g0, false);
+    return true;
+  }
+  if (!n && !(n = global_batch(p))) return false;
+  if (n == g) return false;
+  ring_put(p, g);
+  gosi_execute(m, &g->ctx, n);
+  return true;
+}
+
+void gosi_yield(gosi_m *m, gos_g *g) {
+  gosi_store(&g->ctx.sp, NULL);
+  gosi_store(&g->status, (uint8_t)G_RUNNABLE);
+  bool switched = g->realm ? gosi_realm_yield(m, g) : yield_to_others(m, g);
+  if (!switched) gosi_store(&g->status, (uint8_t)G_RUNNING);
+}
+
+/* ---- beginning and end ------------------------------------------------------------------------------------ */
+int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg, void *site, gos_g **out) {
+  gosi_p *p = m->p;
+  unsigned cls = gosi_rt.cls;
+  if (o && o->stack) {
+    int c = gosi_stack_class(o->stack);
+    if (c < 0) return GOS_INVAL;
+    cls = (unsigned)c;
+  }
+  if (!p || cls != gosi_rt.cls) {
+    if (!gosi_stack_take_credits(cls, 1)) return GOS_NOMEM;
+  } else if (unlikely(p->credits == 0) && !(p->credits = gosi_stack_take_credits(cls, STACK_CREDITS))) {
+    return GOS_NOMEM;
+  }
+  gos_g *g = gosi_g_new(p ? &p->gs : NULL);
+  gosi_extra *x = g && o && o->name ? gosi_g_extra(g) : NULL;
+  if (unlikely(!g || (o && o->name && !x))) {
+    if (g) gosi_g_unref(NULL, g);
+    if (!p || cls != gosi_rt.cls) gosi_stack_give_credits(cls, 1);
+    return GOS_NOMEM;
+  }
+  if (p && cls == gosi_rt.cls) p->credits--;
+  if (x) {
+    size_t i = 0;
+    for (; o->name[i] && i + 1 < sizeof x->name; i++) x->name[i] = o->name[i];
+    x->name[i] = 0;
+  }
+  g->fn = fn;
+  g->arg = arg;
+  g->cls = (uint8_t)cls;
+  g->site = site;
+  g->creator = m->cur && !(m->cur->flags & GF_FOREIGN) ? m->cur->id : 0;
+  g->id = gosi_g_next_id(p);
+  if (out) {
+    gosi_store(&g->refs, 2u);
+    *out = g;
+  }
+  gosi_store(&g->ctx.sp, NULL);
+  gosi_store(&g->status, (uint8_t)G_RUNNABLE);
+  if (likely(p)) {
+    p->created++;
+    ready_local(p, g);
+  } else {
+    gosi_add(&gosi_rt.foreign_created, 1);
+    gosi_global_put(g, g, 1);
+  }
+  return GOS_OK;
+}
+
+/* The stack of the goroutine that just ended goes to the next one straight away where that
+   is fresh, without a switch; not under the sanitizers, which must see two stacks. */
+#define PASS_STACK_ON (!GOSI_TSAN && !GOSI_ASAN)
+
+/* g has ended and is finished with; its stack f is the one this runs on. */
+static _Noreturn void leave_for_good(gosi_m *m, gosi_fiber *f, gosi_context *ctx, gos_g *next) {
+  m->cur = NULL;
+  if (PASS_STACK_ON && next && next->fiber && f && f->cls == gosi_rt.cls) {
+    stack_back(m->p, f); /* nobody else can take it before this thread is off it */
+    gosi_execute(m, &m->junk, next);
+  }
+  m->next_g = next;
+  m->dead = f;
+  m->dead_ctx = *ctx;
+  gosi_context_switch(&m->junk, &m->g0, true);
+  gosi_fatal("a dead goroutine ran");
+}
+
+static void g_main(void *arg) {
+  gos_g *g = arg;
+  gosi_context_entered(&g->ctx);
+  for (;;) {
+    gosi_leave();
+    gosi_g_run(g);
+    gosi_m *m = gosi_enter();
+    gosi_p *p = m->p;
+    gosi_fiber *f = g->fiber;
+    gosi_context ctx = g->ctx;
+    g->fiber = NULL;
+    p->ended++;
+    gosi_g_finish(m, &p->gs, g);
+    gos_g *n = PASS_STACK_ON ? pick(m, p) : NULL;
+    if (!(likely(n) && !n->fiber && !(n->flags & GF_MAIN) && n->cls == f->cls)) leave_for_good(m, f, &ctx, n);
+    if (f->cls == gosi_rt.cls) {
+      p->credits++;
+      if (unlikely(p->credits > 4 * STACK_CREDITS)) {
+        gosi_stack_give_credits(gosi_rt.cls, 2 * STACK_CREDITS);
+        p->credits -= 2 * STACK_CREDITS;
+      }
+    } else {
+      gosi_stack_give_credits(f->cls, 1);
+    }
+    n->fiber = f;
+    m->cur = n;
+    gosi_store(&n->status, (uint8_t)G_RUNNING);
+    g = n;
+  }
+}
+
+void gosi_end(gosi_m *m, gos_g *g) {
+  if (g->realm) gosi_realm_end(m, g);
+  gosi_p *p = m->p;
+  gosi_fiber *f = g->fiber;
+  gosi_context ctx = g->ctx;
+  g->fiber = NULL;
+  p->ended++;
+  gosi_g_finish(m, &p->gs, g);
+  leave_for_good(m, f, &ctx, NULL);
+}
+
+/* ---- waits that can end early -------------------------------------------------------------------------------- */
+bool gosi_arm_slow(gos_g *g, gos_ns deadline) {
+  if (g->flags & GF_FOREIGN) g->timer.when = deadline;
+  gosi_store_seq(&g->claim, 0u); /* pairs with the flag and the CAS in gos_interrupt: one of us sees the other */
+  if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) {
+    g->timer.kind = TIMER_WAIT;
+    g->timer.g = g;
+    int e = gosi_timer_add(gosi_timers_of(g), &g->timer, deadline, 0);
+    if (e) {
+      if (!gosi_cas(&g->claim, 0u, 1u)) return true;
+      g->result = e;
+      g->status = G_RUNNING;
+      return false;
+    }
+  }
+  if (likely(!(gosi_load_seq(&g->flags) & GF_INTERRUPTED)) || !gosi_cas(&g->claim, 0u, 1u)) return true;
+  gosi_and(&g->flags, (uint8_t)~GF_INTERRUPTED);
+  g->result = GOS_CANCELED;
+  if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) gosi_timer_remove(&g->timer);
+  gosi_store(&g->status, (uint8_t)G_RUNNING);
+  return false;
+}
+
+int gosi_disarm(gos_g *g, gos_ns deadline) {
+  /* Always under the timers' lock: a timer that is just being fired must not claim the next wait. */
+  if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) gosi_timer_remove(&g->timer);
+  return g->result;
+}

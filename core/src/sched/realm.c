@@ -1,0 +1,667 @@
+/* Realms: run queue, threads, hand-off. L3.
+ *
+ * The host's lock guards the queue. The owner is the thread that runs it. A goroutine that
+ * blocks or hogs keeps the owner's thread; the monitor then sends another thread, which takes
+ * the host's lock, looks again, and is the owner from there on. The stuck goroutine goes on as
+ * a plain thread until its next wait, and its thread then sleeps in the realm's loop.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "sched/realm.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HOME_LOOP_STACK = 64 * 1024, THREAD_STACK = 256 * 1024, MIN_AGE = 50000 };
+
+gosi_timers *gosi_realm_timers(gos_realm *r) { return &r->timers; }
+gosi_gcache *gosi_realm_cache(gos_realm *r) { return &r->gs; }
+bool gosi_realm_knows_threads(gos_realm *r) { return r->host.alone != NULL; }
+static void *state_of(gos_g *g) { return g->fiber ? g->fiber->host : g->realm->host.main_state; }
+static void host_swap(gos_realm *r, void *from, void *to) {
+  if (r->host.swap && from != to) r->host.swap(r->host.u, from, to);
+}
+
+/* ---- the queue ------------------------------------------------------------------------ */
+ALWAYS_INLINE void queue_put(gos_realm *r, gos_g *g) {
+  g->next = NULL;
+  if (r->tail)
+    r->tail->next = g;
+  else
+    r->head = g;
+  r->tail = g;
+  gosi_store(&r->nrun, r->nrun + 1);
+}
+
+static NOINLINE void take_inbox(gos_realm *r) {
+  gos_g *l = gosi_exchange(&r->inbox, (gos_g *)NULL), *first = NULL;
+  while (l) { /* it is last in, first out: turn it round */
+    gos_g *n = l->next;
+    l->next = first;
+    first = l;
+    l = n;
+  }
+  while (first) {
+    gos_g *n = first->next;
+    queue_put(r, first);
+    first = n;
+  }
+}
+
+ALWAYS_INLINE gos_g *queue_take(gos_realm *r, gosi_m *m) {
+  if (unlikely(gosi_load(&r->inbox) != NULL)) take_inbox(r);
+  if (unlikely(gosi_load(&r->timers.next) != GOS_FOREVER) && ((++r->polled & 15) == 0 || !r->head))
+    gosi_timers_run(m, &r->timers, gosi_os_now());
+  gos_g *g = r->head;
+  if (g) {
+    if (!(r->head = g->next)) r->tail = NULL;
+    gosi_store(&r->nrun, r->nrun - 1);
+  }
+  return g;
+}
+
+static bool has_work(gos_realm *r) { return gosi_load(&r->nrun) > 0 || gosi_load(&r->inbox); }
+
+static void wake_m(gosi_m *m) {
+  gosi_store_release(&m->wake, 1u); /* pairs with the load in realm_sleep */
+  gosi_os_wake(&m->wake);
+}
+static void wake_owner(gos_realm *r) {
+  if (gosi_load(&r->idle) == REALM_IDLE && gosi_cas(&r->idle, (uint32_t)REALM_IDLE, (uint32_t)REALM_WAKING))
+    wake_m(gosi_load(&r->owner));
+}
+
+void gosi_ready_home(gosi_m *m, gos_g *g) {
+  (void)m;
+  if (unlikely(g->flags & GF_FOREIGN)) {
+    gosi_store(&g->status, (uint8_t)G_RUNNABLE);
+    gosi_foreign_ready(g);
+    return;
+  }
+  g->status = G_RUNNABLE;
+  queue_put(g->realm, g);
+  if (unlikely(gosi_load(&g->realm->idle))) wake_owner(g->realm);
+  gosi_sysmon_nudge();
+}
+
+void gosi_realm_ready(gos_g *g) {
+  gos_realm *r = g->realm;
+  gos_g *h;
+  do {
+    h = gosi_load(&r->inbox);
+    g->next = h;
+  } while (!gosi_cas(&r->inbox, h, g)); /* pairs with the exchange in take_inbox */
+  gosi_fence();                         /* pairs with the one in realm_sleep: it sees g, or we see idle */
+  wake_owner(r);
+  gosi_sysmon_nudge();
+}
+
+/* ---- running ---------------------------------------------------------------------------- */
+static void realm_g_main(void *arg);
+
+/* A stack with host state; NULL: no memory. */
+static gosi_fiber *fiber_for(gos_realm *r, gos_g *g) {
+  gosi_fiber *f = r->stacks;
+  if (f && g->cls == r->cls) {
+    r->stacks = f->next;
+    return f;
+  }
+  f = gosi_stack_get(g->cls);
+  if (r->host.fiber_new && !(f->host = r->host.fiber_new(r->host.u, f->lo, f->top))) {
+    gosi_stack_put(f);
+    return NULL;
+  }
+  return f;
+}
+
+static void fiber_back(gos_realm *r, gosi_fiber *f) {
+  if (f->cls == r->cls) {
+    f->next = r->stacks;
+    r->stacks = f;
+    r->credits++;
+    return;
+  }
+  if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
+  gosi_stack_put(f);
+  gosi_stack_give_credits(f->cls, 1);
+}
+
+static void could_not_start(gos_realm *r, gosi_m *m, gos_g *g) {
+  r->credits++;
+  r->ended++;
+  if (r->host.start_failed) r->host.start_failed(r->host.u, g->arg);
+  gosi_g_finish(m, &r->gs, g);
+}
+
+/* g's first fiber, ready to run; NULL: g has been told that it cannot start. */
+static gosi_fiber *fresh_fiber(gos_realm *r, gosi_m *m, gos_g *g) {
+  gosi_fiber *f = fiber_for(r, g);
+  if (f)
+    gosi_context_make(&g->ctx, f->lo, f->top, realm_g_main, g);
+  else
+    could_not_start(r, m, g);
+  return f;
+}
+
+/* Leaves from, whose host state is from_state, for g. False: g could not start. */
+static bool run_on(gos_realm *r, gosi_m *m, gosi_context *from, void *from_state, gos_g *g) {
+  if (unlikely(!g->fiber && g != r->main) && !(g->fiber = fresh_fiber(r, m, g))) return false;
+  gosi_context_settle(&g->ctx);
+  void *state = state_of(g);
+  gosi_store(&r->cur, g);
+  gosi_store(&r->cur_state, state);
+  gosi_store(&r->tick, r->tick + 1);
+  gosi_store(&g->status, (uint8_t)G_RUNNING);
+  m->cur = g;
+  host_swap(r, from_state, state);
+  gosi_context_switch(from, &g->ctx, false);
+  return true;
+}
+
+static void to_loop(gos_realm *r, gosi_m *m, gos_g *g) {
+  m->cur = NULL;
+  host_swap(r, state_of(g), m->host);
+  gosi_context_switch(&g->ctx, &m->g0, false);
+}
+
+/* Main prefers its own thread: thread-local data, and libraries that insist on it. */
+ALWAYS_INLINE bool wants_home(gos_realm *r, gosi_m *m, gos_g *g) {
+  return g == r->main && m != r->home && gosi_load(&r->home->in_list);
+}
+
+void gosi_realm_park(gosi_m *m) {
+  gos_g *g = m->cur;
+  gos_realm *r = g->realm;
+  while (gosi_load(&r->owner) == m) {
+    gos_g *n = queue_take(r, m);
+    if (n == g) { /* readied already */
+      gosi_store(&r->tick, r->tick + 1);
+      gosi_store(&g->status, (uint8_t)G_RUNNING);
+      return;
+    }
+    if (!n) break;
+    if (unlikely(wants_home(r, m, n))) {
+      m->next_g = n;
+      break;
+    }
+    if (likely(run_on(r, m, &g->ctx, state_of(g), n))) return;
+  }
+  g->since = gosi_coarse_now();
+  to_loop(r, m, g);
+}
+
+bool gosi_realm_yield(gosi_m *m, gos_g *g) {
+  gos_realm *r = g->realm;
+  if (gosi_load(&r->owner) != m) { /* back to the others, through the queue */
+    gosi_ready_home(m, g);
+    to_loop(r, m, g);
+    return true;
+  }
+  gos_g *n;
+  do {
+    if (!(n = queue_take(r, m))) return false;
+    if (unlikely(wants_home(r, m, n))) {
+      queue_put(r, g);
+      m->next_g = n;
+      to_loop(r, m, g);
+      return true;
+    }
+    if (!n->fiber && n != r->main && !(n->fiber = fresh_fiber(r, m, n))) n = NULL;
+  } while (!n);
+  queue_put(r, g);
+  run_on(r, m, &g->ctx, state_of(g), n);
+  return true;
+}
+
+/* On its own stack, with the host's lock. */
+static gosi_fiber *finish(gos_realm *r, gosi_m *m, gos_g *g) {
+  gosi_fiber *f = g->fiber;
+  g->fiber = NULL;
+  r->ended++;
+  gosi_g_finish(m, &r->gs, g);
+  return f;
+}
+
+static _Noreturn void leave_for_good(gos_realm *r, gosi_m *m, gosi_fiber *f, gosi_context *ctx, gos_g *next) {
+  void *from = f ? f->host : r->host.main_state;
+  if (next && next->fiber && f && f->cls == r->cls && !GOSI_TSAN && !GOSI_ASAN && !wants_home(r, m, next)) {
+    fiber_back(r, f); /* only this thread can take it, after it has left it */
+    run_on(r, m, &m->junk, from, next);
+  }
+  m->cur = NULL;
+  m->next_g = next;
+  m->dead = f;
+  m->dead_ctx = *ctx;
+  host_swap(r, from, m->host);
+  gosi_context_switch(&m->junk, &m->g0, true);
+  gosi_fatal("a dead goroutine ran");
+}
+
+static void realm_g_main(void *arg) {
+  gos_g *g = arg;
+  gosi_context_entered(&g->ctx);
+  for (;;) {
+    gosi_g_run(g);
+    gosi_m *m = gosi_self_m();
+    gos_realm *r = g->realm;
+    gosi_context ctx = g->ctx;
+    gosi_fiber *f = finish(r, m, g);
+    gos_g *n = gosi_load(&r->owner) == m ? queue_take(r, m) : NULL;
+    bool pass_on = n && !n->fiber && n != r->main && n->cls == f->cls && !GOSI_TSAN && !GOSI_ASAN;
+    if (!pass_on) leave_for_good(r, m, f, &ctx, n);
+    /* The next one is fresh: it goes on with this stack and host state. */
+    r->credits++;
+    n->fiber = f;
+    gosi_store(&r->cur, n);
+    gosi_store(&r->tick, r->tick + 1);
+    gosi_store(&n->status, (uint8_t)G_RUNNING);
+    m->cur = n;
+    g = n;
+  }
+}
+
+void gosi_realm_end(gosi_m *m, gos_g *g) {
+  gos_realm *r = g->realm;
+  gosi_context ctx = g->ctx;
+  gosi_fiber *f = finish(r, m, g);
+  leave_for_good(r, m, f, &ctx, NULL);
+}
+
+/* ---- the loop of a realm's thread --------------------------------------------------------------- */
+static void remove_idle_locked(gos_realm *r, gosi_m *m) {
+  if (!m->in_list) return;
+  gosi_m **at = &r->idle_ms;
+  while (*at != m) at = &(*at)->link;
+  *at = m->link;
+  gosi_store(&m->in_list, false);
+}
+
+/* Ends main's wait so that it runs host code. [host] */
+static void kick_main(gos_realm *r, int why) {
+  gos_g *g = r->main;
+  if (gosi_load(&g->status) != G_WAITING || !gosi_cas(&g->claim, 0u, 1u)) return;
+  g->result = why;
+  gosi_ready_home(NULL, g);
+}
+
+static void report_deadlock(gos_realm *r) {
+  if (has_work(r) || gosi_load(&r->timers.next) != GOS_FOREVER || gosi_load(&r->main->status) != G_WAITING) return;
+  if (r->host.alone && !r->host.alone(r->host.u)) return;
+  size_t n;
+  char *text = gosi_dump_text("all goroutines are asleep - deadlock!\n", &n);
+  free(r->deadlock);
+  r->deadlock = text;
+  kick_main(r, GOS_DEADLOCK);
+}
+
+static void do_tasks(gos_realm *r, gosi_m *m) {
+  uint32_t task = gosi_exchange(&m->task, 0u);
+  bool due = gosi_load(&r->timers.next) <= gosi_os_now();
+  if (task & M_TAKE) {
+    gosi_store(&r->handing, 0u);
+    if (r->tick == m->task_tick && (has_work(r) || due) && !gosi_load(&r->idle) && r->owner != m) {
+      gosi_store(&r->owner, m);
+      gosi_store(&r->tick, r->tick + 1);
+      r->handoffs++;
+    }
+  }
+  if (task & M_DEADLOCK) report_deadlock(r);
+  if (task & M_KICK) gosi_store(&r->kicking, 0u);
+  if ((task & M_KICK) || (m->is_home && r->host.pending && r->host.pending(r->host.u))) kick_main(r, GOS_AGAIN);
+  /* The owner sleeps, there is work, and this thread is awake: no need to wake the other. */
+  if (r->owner != m && gosi_load(&r->idle) && has_work(r)) gosi_store(&r->owner, m);
+  if (r->owner == m) gosi_store_seq(&r->idle, (uint32_t)REALM_BUSY);
+}
+
+static _Noreturn void sleep_for_ever(void) {
+  uint32_t never = 0;
+  for (;;) gosi_os_wait(&never, 0, GOS_FOREVER);
+}
+
+static void realm_sleep(gos_realm *r, gosi_m *m) {
+  gos_ns until = GOS_FOREVER;
+  bool owner = gosi_load(&r->owner) == m;
+  if (owner) {
+    gosi_store(&r->cur, (gos_g *)NULL);
+    gosi_store(&r->tick, r->tick + 1);
+    gosi_store_seq(&r->idle, (uint32_t)REALM_IDLE);
+    gosi_fence(); /* pairs with the one in gosi_realm_ready */
+    if (gosi_load_seq(&r->inbox)) {
+      gosi_store_seq(&r->idle, (uint32_t)REALM_BUSY);
+      return;
+    }
+    until = gosi_load(&r->timers.next);
+  }
+  gosi_lock_take(&r->lock);
+  m->link = r->idle_ms;
+  r->idle_ms = m;
+  gosi_store(&m->in_list, true);
+  gosi_lock_drop(&r->lock);
+  if (r->host.detach) r->host.detach(r->host.u, m->host);
+  gosi_sub(&r->awake, 1);
+  bool look = false;
+  while (!gosi_load_acquire(&m->wake) && !look) {
+    int e = gosi_os_wait(&m->wake, 0, until);
+    if (e == GOS_TIMEDOUT || (e == GOS_AGAIN && m->is_home)) look = true;
+  }
+  gosi_add(&r->awake, 1);
+  gosi_lock_take(&r->lock);
+  remove_idle_locked(r, m);
+  gosi_lock_drop(&r->lock);
+  gosi_store(&m->wake, 0u);
+  gosi_sysmon_nudge();
+  if (gosi_load_acquire(&r->closed)) sleep_for_ever();
+  if (r->host.attach) r->host.attach(r->host.u, m->host);
+  if (gosi_load_acquire(&r->closed)) {
+    if (r->host.detach) r->host.detach(r->host.u, m->host);
+    sleep_for_ever();
+  }
+  do_tasks(r, m);
+}
+
+/* Gives the queue to the home thread, to run main there. False: it is not asleep any more. */
+static bool send_home(gos_realm *r, gos_g *g) {
+  gosi_lock_take(&r->lock);
+  bool there = r->home->in_list;
+  if (there) remove_idle_locked(r, r->home);
+  gosi_lock_drop(&r->lock);
+  if (!there) return false;
+  r->home->next_g = g;
+  gosi_store(&r->owner, r->home);
+  gosi_store_seq(&r->idle, (uint32_t)REALM_WAKING);
+  wake_m(r->home);
+  return true;
+}
+
+void gosi_realm_loop(gosi_m *m) {
+  gos_realm *r = m->realm;
+  for (;;) {
+    if (m->dead) {
+      gosi_context_free(&m->dead_ctx);
+      fiber_back(r, m->dead);
+      m->dead = NULL;
+    }
+    gos_g *g = m->next_g;
+    m->next_g = NULL;
+    if (!g && gosi_load(&r->owner) == m) g = queue_take(r, m);
+    if (!g)
+      realm_sleep(r, m);
+    else if (!wants_home(r, m, g) || !send_home(r, g))
+      run_on(r, m, &m->g0, m->host, g);
+  }
+}
+
+static void *thread_main(void *arg) {
+  gosi_m *m = arg;
+  gos_realm *r = m->realm;
+  gosi_tls_m = m;
+  gosi_os_name_thread("gossamer-realm");
+  gosi_os_alt_stack();
+  gosi_context_adopt(&m->g0);
+  if (r->host.thread_new && !(m->host = r->host.thread_new(r->host.u))) {
+    gosi_store(&r->handing, 0u);
+    gosi_sub(&r->awake, 1);
+    gosi_lock_take(&gosi_rt.lock);
+    gosi_rt.nthreads--;
+    gosi_lock_drop(&gosi_rt.lock);
+    return NULL;
+  }
+  if (gosi_load_acquire(&r->closed)) sleep_for_ever();
+  if (r->host.attach) r->host.attach(r->host.u, m->host);
+  if (gosi_load_acquire(&r->closed)) {
+    if (r->host.detach) r->host.detach(r->host.u, m->host);
+    sleep_for_ever();
+  }
+  do_tasks(r, m);
+  gosi_realm_loop(m);
+  return NULL;
+}
+
+static void home_main(void *arg) {
+  gosi_m *m = arg;
+  gosi_context_entered(&m->g0);
+  if (m->realm)
+    gosi_realm_loop(m);
+  else
+    gosi_loop(m);
+}
+
+/* The calling thread's own loop gets a stack: the thread's is main's. */
+bool gosi_home_context(gosi_m *m, size_t size) {
+  if (GOSI_ASAN || GOSI_TSAN) size *= 4;
+  char *lo = gosi_os_reserve(size);
+  if (!lo) return false;
+  if (gosi_os_guard(lo, GOSI_PAGE)) {
+    gosi_os_unmap(lo, size);
+    return false;
+  }
+  gosi_context_make(&m->g0, lo + GOSI_PAGE, lo + size, home_main, m);
+  return true;
+}
+
+/* ---- the monitor's part ---------------------------------------------------------------------------- */
+/* A thread for the task: one that sleeps, else a new one. Not the owner, which is stuck. */
+static bool send_thread(gos_realm *r, uint32_t task) {
+  gosi_lock_take(&r->lock);
+  gosi_m *m = r->idle_ms;
+  if (m) remove_idle_locked(r, m);
+  gosi_lock_drop(&r->lock);
+  if (m) {
+    m->task_tick = r->seen_tick;
+    gosi_or(&m->task, task);
+    wake_m(m);
+    return true;
+  }
+  if (gosi_load(&r->nms) >= gosi_rt.maxthreads || !(m = gosi_m_new())) return false;
+  m->realm = r;
+  m->task = task;
+  m->task_tick = r->seen_tick;
+  gosi_add(&r->nms, 1);
+  gosi_add(&r->awake, 1);
+  gosi_lock_take(&gosi_rt.lock);
+  gosi_rt.nthreads++;
+  gosi_lock_drop(&gosi_rt.lock);
+  if (gosi_os_thread(thread_main, m, THREAD_STACK) == GOS_OK) return true;
+  gosi_sub(&r->nms, 1);
+  gosi_sub(&r->awake, 1);
+  gosi_lock_take(&gosi_rt.lock);
+  gosi_rt.nthreads--;
+  gosi_lock_drop(&gosi_rt.lock);
+  gosi_free(m);
+  return false;
+}
+
+static bool watch(gos_realm *r, gos_ns now) {
+  if (gosi_load_acquire(&r->closed)) return false;
+  gos_g *main_g = r->main;
+  if (r->host.pending && gosi_load(&main_g->status) == G_WAITING && !gosi_load(&r->kicking) && r->host.pending(r->host.u)) {
+    gosi_store(&r->kicking, 1u);
+    if (!send_thread(r, M_KICK)) gosi_store(&r->kicking, 0u);
+  }
+  uint32_t tick = gosi_load(&r->tick);
+  if (tick != r->seen_tick || gosi_load(&r->idle)) {
+    r->seen_tick = tick;
+    r->seen_since = now;
+    return !gosi_load(&r->idle) && has_work(r);
+  }
+  bool due = gosi_load(&r->timers.next) <= now;
+  if (!has_work(r) && !due) return false;
+  if ((r->host.flags & GOS_HOST_PINNED) || gosi_load(&r->handing)) return false;
+  gos_g *g = gosi_load(&r->cur);
+  gos_ns age = now - r->seen_since;
+  if (!g || age < MIN_AGE) return true;
+  if (r->host.stuck && !r->host.stuck(r->host.u, gosi_load(&r->cur_state), age)) return true;
+  gosi_store(&r->handing, 1u);
+  if (!send_thread(r, M_TAKE)) gosi_store(&r->handing, 0u);
+  return true;
+}
+
+void gosi_realm_timer_first(gosi_timers *ts) {
+  gos_realm *r = (gos_realm *)((char *)ts - offsetof(gos_realm, timers));
+  wake_owner(r); /* it sleeps until a later time */
+}
+
+bool gosi_realm_watch(gos_ns now) {
+  bool hot = false;
+  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) hot |= watch(r, now);
+  return hot;
+}
+
+bool gosi_realms_quiet(void) {
+  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
+    if (gosi_load_acquire(&r->closed)) continue;
+    if (gosi_load(&r->idle) != REALM_IDLE || gosi_load(&r->awake) || gosi_load(&r->inbox)) return false;
+    if (gosi_load(&r->timers.next) != GOS_FOREVER) return false;
+  }
+  return true;
+}
+
+bool gosi_realm_ask_deadlock(void) {
+  gos_realm *r = gosi_rt.main->realm;
+  if (!r || gosi_load_acquire(&r->closed)) return false;
+  send_thread(r, M_DEADLOCK);
+  return true;
+}
+
+uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs) {
+  uint64_t live = 0;
+  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
+    live += 1 + r->created - r->ended;
+    *switches += r->tick;
+    *handoffs += r->handoffs;
+  }
+  return live;
+}
+
+size_t gosi_realm_site(gos_g *g, char *buf, size_t n) {
+  gos_realm *r = g->realm;
+  if (r->host.site && g->arg && !gosi_load(&r->closed)) r->host.site(r->host.u, g->arg, buf, n);
+  return strlen(buf);
+}
+
+/* ---- the binding's side -------------------------------------------------------------------------------- */
+static void set(int *err, int e) {
+  if (err) *err = e;
+}
+
+gos_realm *gos_realm_new(const gos_host *h, int *err) {
+  int e = GOS_OK;
+  if (!h || h->size != sizeof *h) return set(err, GOS_INVAL), NULL;
+  if (gosi_tls_m && !gosi_tls_m->foreign) return set(err, GOS_PERM), NULL;
+  int cls = gosi_stack_class(h->stack ? h->stack : 256 * 1024);
+  if (cls < 0) return set(err, GOS_INVAL), NULL;
+  if (gosi_load_acquire(&gosi_rt.started) != 2 && !gosi_runtime_start(NULL, false, &e)) return set(err, e), NULL;
+  gos_realm *r = gosi_alloc_aligned(sizeof *r);
+  gosi_m *m = gosi_tls_m ? gosi_tls_m : gosi_m_new();
+  gos_g *g = gosi_g_new(NULL);
+  if (!r || !m || !g) return set(err, GOS_NOMEM), NULL;
+  r->host = *h;
+  r->cls = (unsigned)cls;
+  gosi_timers_init(&r->timers);
+  r->main = g;
+  r->home = r->owner = m;
+  r->nms = r->awake = 1;
+  r->cur = g;
+  r->cur_state = h->main_state;
+  if (m->foreign) { /* it used C channels before: from now on it is a goroutine */
+    m->foreign = false;
+    gosi_lock_take(&gosi_rt.lock);
+    gosi_rt.nforeign--;
+    gosi_lock_drop(&gosi_rt.lock);
+  } else {
+    gosi_lock_take(&gosi_rt.lock);
+    gosi_rt.nthreads++;
+    gosi_lock_drop(&gosi_rt.lock);
+  }
+  g->realm = r;
+  g->flags = GF_MAIN;
+  g->id = gosi_g_next_id(NULL);
+  gosi_store(&g->refs, 2u);
+  gosi_store(&g->status, (uint8_t)G_RUNNING);
+  m->realm = r;
+  m->is_home = true;
+  m->cur = g;
+  gosi_context_adopt(&g->ctx);
+  if (!gosi_home_context(m, HOME_LOOP_STACK * 4)) return set(err, GOS_NOMEM), NULL;
+  if (h->thread_new && !(m->host = h->thread_new(h->u))) return set(err, GOS_NOMEM), NULL;
+  gosi_tls_m = m;
+  gosi_stack_new_cache();
+  gosi_lock_take(&gosi_rt.lock);
+  if (!gosi_rt.main) gosi_rt.main = g;
+  r->link = gosi_rt.realms;
+  gosi_store_release(&gosi_rt.realms, r); /* pairs with the loads above */
+  gosi_lock_drop(&gosi_rt.lock);
+  gosi_sysmon_start();
+  return r;
+}
+
+void gos_realm_close(gos_realm *r) { gosi_store_seq(&r->closed, 1u); }
+
+int gos_realm_enter(gos_realm *r, void *state) {
+  gosi_m *m = gosi_tls_m;
+  if (!m && !(m = gosi_foreign_attach())) return GOS_NOMEM;
+  if (m->realm == r) {
+    if (m->foreign) m->host = state;
+    return GOS_OK;
+  }
+  if (!m->foreign || m->realm) return GOS_PERM;
+  m->realm = r;
+  m->foreign_g->realm = r;
+  m->host = state;
+  return GOS_OK;
+}
+
+int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out) {
+  unsigned cls = r->cls;
+  if (!fn) return GOS_INVAL;
+  if (stack) {
+    int c = gosi_stack_class(stack);
+    if (c < 0) return GOS_INVAL;
+    cls = (unsigned)c;
+  }
+  if (cls != r->cls) {
+    if (!gosi_stack_take_credits(cls, 1)) return GOS_NOMEM;
+  } else if (unlikely(r->credits == 0) && !(r->credits = gosi_stack_take_credits(cls, STACK_CREDITS))) {
+    return GOS_NOMEM;
+  }
+  gos_g *g = gosi_g_new(&r->gs);
+  gosi_extra *x = g && name ? gosi_g_extra(g) : NULL;
+  if (unlikely(!g || (name && !x))) {
+    if (g) gosi_g_unref(&r->gs, g);
+    if (cls != r->cls) gosi_stack_give_credits(cls, 1);
+    return GOS_NOMEM;
+  }
+  if (cls == r->cls) r->credits--;
+  if (x) snprintf(x->name, sizeof x->name, "%s", name);
+  gosi_m *m = gosi_tls_m;
+  g->realm = r;
+  g->fn = fn;
+  g->arg = arg;
+  g->cls = (uint8_t)cls;
+  g->site = NULL;
+  g->creator = m && m->cur ? m->cur->id : 0;
+  g->id = gosi_g_next_id(NULL);
+  if (out) {
+    gosi_store(&g->refs, 2u);
+    *out = g;
+  }
+  r->created++;
+  gosi_store(&g->ctx.sp, NULL);
+  gosi_ready_home(m, g);
+  return GOS_OK;
+}
+
+gos_g *gos_self(void) {
+  gosi_m *m = gosi_tls_m;
+  return m && m->cur && !(m->cur->flags & GF_FOREIGN) ? m->cur : NULL;
+}
+gos_g *gos_realm_main(gos_realm *r) { return r->main; }
+void *gos_g_arg(gos_g *g) { return g->flags & (GF_MAIN | GF_FOREIGN) ? NULL : g->arg; }
+uint64_t gos_g_id(gos_g *g) { return g->id; }
+int gos_g_alive(gos_g *g) {
+  uint8_t s = gosi_load_acquire(&g->status); /* pairs with the store in gosi_g_finish */
+  return s != G_DEAD && s != G_FREE;
+}
+gos_g *gos_g_retain(gos_g *g) {
+  gosi_add(&g->refs, 1u);
+  return g;
+}
+const char *gos_realm_deadlock(gos_realm *r) { return r->deadlock ? r->deadlock : gos_strerror(GOS_DEADLOCK); }

@@ -1,0 +1,376 @@
+/* The scheduler: G (goroutine), M (OS thread), P (the right to run goroutines). L3.
+ *
+ * Always true:
+ *   - a G is in exactly one place: running on an M, in one run queue, waiting (reachable
+ *     from what it waits for), or dead
+ *   - a P has at most one M; an M runs goroutines of no realm only while it has a P
+ *   - g->ctx.sp is 0 from the moment g prepares to wait until its M has left its stack;
+ *     whoever continues g waits for that (gosi_context_settle)
+ *   - an M that is inside the runtime (in_rt) keeps its P; one that is in user code may
+ *     lose it to the monitor and learns so at its next entry (lost)
+ *
+ * Realms (a host language's goroutines) have a queue and threads of their own: realm.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GOSI_SCHED_H
+#define GOSI_SCHED_H
+
+#include "asm/switch.h"
+#include "base/lock.h"
+#include "base/rand.h"
+#include "gossamer/host.h"
+#include "os/os.h"
+#include "sched/timers.h"
+#include "stack/stack.h"
+
+typedef struct gosi_m gosi_m;
+typedef struct gosi_p gosi_p;
+typedef struct gosi_waiter gosi_waiter;
+
+/* ---- waiting ------------------------------------------------------------------- */
+/* Wait reasons in Go's words; the text table is in g.c. */
+enum gosi_reason {
+  WAIT_NONE, WAIT_SEND, WAIT_RECV, WAIT_SEND_NIL, WAIT_RECV_NIL, WAIT_SELECT, WAIT_SELECT_NONE, WAIT_SLEEP,
+  WAIT_MUTEX, WAIT_WAITGROUP, WAIT_JOIN, WAIT_ONCE, WAIT_REASONS
+};
+
+/* Who may end a wait, and how they agree that only one does. */
+enum gosi_claim_mode {
+  CLAIM_NONE,  /* only the holder of the queue's lock: being dequeued is the claim */
+  CLAIM_PLAIN, /* several, but all under the host's lock */
+  CLAIM_ATOMIC
+};
+
+/* One goroutine's place in one queue. Lives on the waiting goroutine's stack or in the G. */
+struct gosi_waiter {
+  gosi_waiter *next, *prev;
+  gos_g *g;
+  void *elem;     /* where the value goes or comes from */
+  gos_chan *c;
+  const void *key; /* parking lot */
+  int index;      /* which select case */
+  uint8_t mode;   /* enum gosi_claim_mode */
+  bool queued;
+  bool ok;        /* false: woken by close */
+};
+
+typedef struct gosi_waitq { gosi_waiter *head, *tail; } gosi_waitq;
+
+ALWAYS_INLINE void gosi_waitq_put(gosi_waitq *q, gosi_waiter *w) {
+  w->next = NULL;
+  w->prev = q->tail;
+  w->queued = true;
+  if (q->tail)
+    q->tail->next = w;
+  else
+    q->head = w;
+  q->tail = w;
+}
+ALWAYS_INLINE void gosi_waitq_remove(gosi_waitq *q, gosi_waiter *w) {
+  if (!w->queued) return;
+  w->queued = false;
+  if (w->prev)
+    w->prev->next = w->next;
+  else
+    q->head = w->next;
+  if (w->next)
+    w->next->prev = w->prev;
+  else
+    q->tail = w->prev;
+}
+
+/* ---- G ----------------------------------------------------------------------------- */
+enum gosi_status { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD };
+enum { GF_MAIN = 1, GF_FOREIGN = 2, GF_INTERRUPTED = 4 };
+
+typedef struct gosi_defer {
+  struct gosi_defer *next;
+  void (*fn)(void *);
+  void *arg;
+} gosi_defer;
+
+/* What few goroutines need. */
+typedef struct gosi_extra {
+  char name[64];
+  gosi_defer *defers;
+  gos_chan *done;
+  void (*on_end)(gos_chan *done, bool forget); /* closes it, or gives it up */
+} gosi_extra;
+
+struct gos_g {
+  gosi_context ctx;
+  gos_g *next; /* run queue or free list */
+  void (*fn)(void *);
+  void *arg;
+  gosi_fiber *fiber;
+  gos_realm *realm; /* whose goroutine it is; NULL: C's own */
+  gosi_waiter w;    /* for waits on a single queue */
+  gosi_waiter *fired;
+  uint32_t claim;   /* 0 while a claimable wait may be ended */
+  int result;       /* why the wait ended: GOS_OK, GOS_TIMEDOUT, GOS_CANCELED, ... */
+  uint8_t status, reason, flags, cls;
+  uint32_t refs;    /* one for running, one a handle */
+  gosi_m *m;        /* foreign: its thread */
+  uint64_t id, creator;
+  void *site;       /* return address of the gos_go call */
+  gos_ns since;     /* roughly, when it began to wait */
+  gosi_lock lock;   /* guards joiners and the step to G_DEAD */
+  gosi_waitq joiners;
+  gosi_timer timer; /* of a wait with a deadline */
+  gosi_extra *extra;
+};
+
+/* Free Gs. */
+typedef struct gosi_gcache {
+  gos_g *head;
+  int n;
+} gosi_gcache;
+
+/* ---- P --------------------------------------------------------------------------------- */
+enum { RING = GOSI_HARD ? 4 : 256 };
+
+struct gosi_p {
+  gos_g *runnext;       /* runs next: the one just readied */
+  uint32_t head, tail;  /* ring: the owner moves tail, takers move head by CAS */
+  gos_g *ring[RING];
+  gosi_gcache gs;
+  gosi_fiber *stacks;
+  int nstacks, credits;
+  uint32_t tick;        /* switches; the monitor watches it */
+  uint32_t polled;
+  uint64_t id_next, id_end;
+  uint64_t slice_start, slice, contention; /* for the worth of a wake: see wake.h */
+  int id;
+  gosi_m *m;
+  gosi_p *link;         /* idle list */
+  bool idle;
+  uint32_t seen_tick, seen_visits; /* the monitor's */
+  gos_ns seen_since, visit_since;
+  uint64_t created, ended, steals;
+} __attribute__((aligned(CACHE_LINE)));
+
+/* ---- M --------------------------------------------------------------------------------- */
+enum { M_TAKE = 1, M_KICK = 2, M_DEADLOCK = 4 }; /* what a realm's thread was woken for */
+
+struct gosi_m {
+  uint32_t in_rt, lost; /* see gosi_enter; in_rt is odd inside the runtime, and counts the visits */
+  gosi_p *p;
+  gos_g *cur;
+  uint64_t rand;
+  gosi_context g0;      /* the thread's own loop */
+  gosi_context junk;    /* where a dying goroutine is saved */
+  gosi_fiber *dead;     /* stack of the goroutine that just ended, left for the loop to free */
+  gosi_context dead_ctx;
+  uint32_t wake;        /* futex: 1 = woken */
+  bool in_list, spinning, foreign, is_home;
+  gosi_m *link;         /* idle list */
+  gos_realm *realm;     /* serves this realm, or foreign thread of it */
+  void *host;           /* host state of its loop (foreign: of the thread) */
+  uint32_t task;        /* M_* */
+  uint32_t task_tick;
+  gos_g *next_g;        /* realm: run this one first */
+  gos_g *foreign_g;
+} __attribute__((aligned(CACHE_LINE)));
+
+/* ---- the runtime ------------------------------------------------------------------------ */
+typedef struct gosi_runtime {
+  uint32_t started; /* 0 no, 1 being started, 2 yes */
+  int nprocs, maxthreads;
+  unsigned cls;     /* default stack class */
+  uint64_t seed;
+  void (*on_panic)(const char *);
+  void (*on_deadlock)(const char *);
+  bool fences;      /* no membarrier: entries need a fence of their own */
+  gos_g *main;
+  gosi_p *ps;       /* PS_MAX of them */
+  uint64_t next_id;
+
+  gosi_lock lock;   /* guards all below */
+  gos_g *global_head, *global_tail;
+  int nglobal;      /* also read without the lock */
+  gosi_p *idle_ps;
+  int nidle_ps;     /* also read without the lock */
+  gosi_m *idle_ms;
+  int nidle_ms;
+  int nms;          /* threads that run goroutines of no realm */
+  int nthreads;     /* all threads the runtime knows: its own and attached ones */
+  gos_ns keeper_when; /* when the sleeping thread that watches the timers wakes */
+  gosi_m *keeper;
+
+  int nspinning;
+  gosi_timers timers;
+  gos_realm *realms; /* append-only list */
+  int nforeign;      /* attached foreign threads that are not asleep in the runtime */
+  uint64_t handoffs, wakes;
+  uint64_t foreign_created, foreign_ended;
+} gosi_runtime;
+
+enum { PS_MAX = 256 };
+extern gosi_runtime gosi_rt;
+
+/* ---- entering and leaving the runtime ------------------------------------------------------ */
+extern __thread gosi_m *gosi_tls_m __attribute__((tls_model("initial-exec")));
+/* Never inlined: a thread-local address must not be kept over a switch. */
+gosi_m *gosi_self_m(void);
+gosi_m *gosi_attach(void);
+void gosi_reclaim(gosi_m *m);
+
+/* Every public function that touches shared state begins with this and ends with
+   gosi_leave. The store and the load are ordered for the monitor by its membarrier. */
+ALWAYS_INLINE gosi_m *gosi_enter(void) {
+  gosi_m *m = gosi_tls_m;
+  if (unlikely(!m)) m = gosi_attach();
+#if GOSI_TSAN
+  gosi_store_seq(&m->in_rt, m->in_rt + 1);
+  if (gosi_load_seq(&m->lost)) {
+#else
+  gosi_store(&m->in_rt, m->in_rt + 1);
+  gosi_compiler_barrier();
+  if (unlikely(gosi_rt.fences)) gosi_fence();
+  if (unlikely(gosi_load(&m->lost))) {
+#endif
+    gosi_reclaim(m);
+    m = gosi_self_m();
+  }
+  return m;
+}
+ALWAYS_INLINE void gosi_leave_m(gosi_m *m) {
+#if GOSI_TSAN
+  gosi_store_seq(&m->in_rt, m->in_rt + 1);
+#else
+  gosi_compiler_barrier();
+  gosi_store_release(&m->in_rt, m->in_rt + 1);
+#endif
+}
+/* After anything that may have switched. */
+ALWAYS_INLINE void gosi_leave(void) { gosi_leave_m(gosi_self_m()); }
+
+/* ---- park and ready ------------------------------------------------------------------------- */
+/* Before queueing: g is about to wait. Nobody may ready it before it is queued and
+   whatever guards the queue is dropped. */
+ALWAYS_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason);
+/* Waits; on return the thread may be another one. What was armed for the wait (timer,
+   queue place) is the caller's to undo. */
+void gosi_park(gosi_m *m);
+void gosi_yield(gosi_m *m, gos_g *g);
+/* g's wait is over (the caller has claimed it). Call without locks. */
+void gosi_ready(gosi_m *m, gos_g *g);
+/* The same for a goroutine of the realm whose host lock the caller holds. */
+void gosi_ready_home(gosi_m *m, gos_g *g);
+/* Many at once, linked by ->next: a close, a broadcast. */
+void gosi_ready_list(gosi_m *m, gos_g *list);
+
+ALWAYS_INLINE bool gosi_claim(gosi_waiter *w) {
+  if (w->mode == CLAIM_NONE) return true;
+  if (w->mode == CLAIM_PLAIN) {
+    if (w->g->claim) return false;
+    w->g->claim = 1;
+    return true;
+  }
+  return gosi_load(&w->g->claim) == 0 && gosi_cas(&w->g->claim, 0u, 1u);
+}
+
+/* Arms the wait of w's goroutine: it may be interrupted or time out. deadline GOS_FOREVER: no
+   timer. False: it was interrupted before, or there is no memory; its result is set and it
+   must not park. Call after queueing, before the queue's lock is dropped. */
+ALWAYS_INLINE bool gosi_arm(gosi_waiter *w, gos_ns deadline);
+bool gosi_arm_slow(gos_g *g, gos_ns deadline);
+/* After the wait; GOS_OK or why it ended. */
+int gosi_disarm(gos_g *g, gos_ns deadline);
+/* How a wait of g has to be claimed, unless on a confined channel. */
+ALWAYS_INLINE uint8_t gosi_claim_mode(gos_g *g, gos_ns deadline) {
+  return deadline != GOS_FOREVER || gosi_load(&g->refs) > 1 || (g->flags & (GF_MAIN | GF_FOREIGN)) ? CLAIM_ATOMIC : CLAIM_NONE;
+}
+
+ALWAYS_INLINE bool gosi_arm(gosi_waiter *w, gos_ns deadline) {
+  if (w->mode == CLAIM_NONE) return true;
+  if (w->mode == CLAIM_ATOMIC || deadline != GOS_FOREVER || unlikely(gosi_load(&w->g->flags) & GF_INTERRUPTED))
+    return gosi_arm_slow(w->g, deadline);
+  gosi_store(&w->g->claim, 0u);
+  return true;
+}
+
+ALWAYS_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
+  (void)m;
+  gosi_store(&g->ctx.sp, NULL);
+  g->result = GOS_OK;
+  g->fired = NULL;
+  gosi_store(&g->reason, (uint8_t)reason);
+  gosi_store(&g->status, (uint8_t)G_WAITING);
+}
+
+/* ---- inside sched/ ------------------------------------------------------------------------------ */
+/* g.c */
+gos_g *gosi_g_new(gosi_gcache *c); /* NULL: no memory; c NULL: from no cache */
+void gosi_g_unref(gosi_gcache *c, gos_g *g);
+void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g); /* dead: joiners woken, its own reference gone */
+uint64_t gosi_g_next_id(gosi_p *p); /* p NULL: from no P's batch */
+gosi_extra *gosi_g_extra(gos_g *g);
+void gosi_g_run(gos_g *g); /* fn, then the deferred calls */
+void gosi_g_run_defers(gos_g *g);
+size_t gosi_g_describe(gos_g *g, char *buf, size_t n); /* "goroutine 7 (name), created by ..." */
+void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u);
+const char *gosi_g_site(gos_g *g, char *buf, size_t n);
+extern const char *const gosi_reason_text[WAIT_REASONS];
+
+/* proc.c */
+void gosi_execute(gosi_m *m, gosi_context *from, gos_g *g); /* leave from, continue g */
+void gosi_loop(gosi_m *m);
+void gosi_global_put(gos_g *first, gos_g *last, int n);
+void gosi_wake_p(void);       /* let an idle P run, if there is one */
+bool gosi_handoff(gosi_p *p); /* p has no M: give it one; false: no thread to be had */
+gosi_m *gosi_m_new(void);
+bool gosi_p_has_work(gosi_p *p);
+void gosi_timers_changed(gos_ns when); /* a timer earlier than all others was added by a thread without a P */
+void gosi_end(gosi_m *m, gos_g *g); /* the running goroutine has ended; does not return */
+int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg, void *site, gos_g **out);
+
+/* realm.c */
+void gosi_realm_park(gosi_m *m);
+bool gosi_realm_yield(gosi_m *m, gos_g *g);
+bool gosi_realm_knows_threads(gos_realm *r); /* it has alone() */
+void gosi_realm_ready(gos_g *g);
+void gosi_realm_loop(gosi_m *m);
+/* The monitor's look at all realms. True: something is runnable or stuck, look again soon. */
+bool gosi_realm_watch(gos_ns now);
+bool gosi_realms_quiet(void); /* nothing runs, nothing is due, in any */
+bool gosi_realm_ask_deadlock(void); /* main belongs to a realm: that realm looks into it; false: it does not */
+void gosi_realm_end(gosi_m *m, gos_g *g); /* as gosi_end, for a realm's goroutine */
+gosi_timers *gosi_realm_timers(gos_realm *r);
+gosi_gcache *gosi_realm_cache(gos_realm *r);
+uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs);
+size_t gosi_realm_site(gos_g *g, char *buf, size_t n);
+
+void gosi_realm_timer_first(gosi_timers *ts);
+bool gosi_home_context(gosi_m *m, size_t size);
+
+/* runtime.c */
+/* Starts the runtime once; with_p: the calling thread becomes C's main goroutine. False and
+   *err: it could not. */
+bool gosi_runtime_start(const gos_config *cfg, bool with_p, int *err);
+
+/* sysmon.c */
+extern uint32_t gosi_sysmon_asleep;
+void gosi_sysmon_start(void);
+void gosi_sysmon_wake(void);
+/* Something became runnable: the monitor must not sleep through a hog. */
+ALWAYS_INLINE void gosi_sysmon_nudge(void) {
+  if (unlikely(gosi_load(&gosi_sysmon_asleep))) gosi_sysmon_wake();
+}
+gos_ns gosi_coarse_now(void);
+
+/* foreign.c */
+void gosi_foreign_park(gosi_m *m);
+void gosi_foreign_ready(gos_g *g);
+gosi_m *gosi_foreign_attach(void);
+
+/* deadlock.c */
+void gosi_deadlock_check(void);
+/* Set by debug/, if that is linked in: head and every goroutine, malloc'ed. */
+extern char *(*gosi_dump_text)(const char *head, size_t *n);
+
+/* The timer domain of the running goroutine. */
+ALWAYS_INLINE gosi_timers *gosi_timers_of(gos_g *g) {
+  return g->realm && !(g->flags & GF_FOREIGN) ? gosi_realm_timers(g->realm) : &gosi_rt.timers;
+}
+
+#endif

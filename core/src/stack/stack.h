@@ -1,0 +1,45 @@
+/* Goroutine stacks: reserved lazily in slabs, guarded, cached, reused. L2.
+ *
+ * A stack of class c has 2^c bytes of address space: guard pages at the low end, then
+ * usable bytes, and its header (struct gosi_fiber) at the high end, on the page that is
+ * touched first anyway.
+ *
+ * Credits: a goroutine gets its stack only when it first runs, when an error could no
+ * longer be reported. So whoever creates one first takes a credit, the right to a stack.
+ * Always true: guarded stacks >= credits out + what all caches may hold, so a holder of
+ * a credit never fails to get one.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GOSI_STACK_H
+#define GOSI_STACK_H
+
+#include "base/base.h"
+
+enum { STACK_CLASS_MIN = 14, STACK_CLASS_MAX = 30, STACK_CACHE_MAX = GOSI_HARD ? 2 : 32, STACK_CREDITS = GOSI_HARD ? 1 : 64 };
+
+typedef struct gosi_fiber {
+  char *lo; /* lowest usable byte */
+  char *top; /* where its first frame starts */
+  struct gosi_fiber *next;
+  void *host; /* the host language's state for this stack */
+  unsigned cls;
+} gosi_fiber;
+
+/* The class for that many bytes; -1: too large. */
+int gosi_stack_class(size_t bytes);
+/* Up to want credits, at least one; 0: no memory, address space or guards. */
+int gosi_stack_take_credits(unsigned cls, int want);
+void gosi_stack_give_credits(unsigned cls, int n);
+/* The caller holds a credit. */
+gosi_fiber *gosi_stack_get(unsigned cls);
+void gosi_stack_put(gosi_fiber *f);
+/* Another cache of up to STACK_CACHE_MAX stacks exists (a P, a realm). */
+void gosi_stack_new_cache(void);
+
+/* Stacks carved and their address space. */
+void gosi_stack_stats(size_t *stacks, size_t *bytes);
+
+/* Reports a fault in a guard as the overflow it is, then goes on to the handler that was
+   there before. describe writes who runs on the stack whose lowest usable byte is lo. */
+void gosi_stack_watch(size_t (*describe)(const char *lo, char *buf, size_t n));
+
+#endif

@@ -1,0 +1,59 @@
+/* The parking lot. L4. SPDX-License-Identifier: Apache-2.0 */
+#include "sync/lot.h"
+
+enum { BUCKETS = 1024 };
+static struct {
+  gosi_bucket b;
+} __attribute__((aligned(64))) lot[BUCKETS];
+
+gosi_bucket *gosi_lot_lock(const void *key) {
+  uint64_t h = (uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15ull;
+  gosi_bucket *b = &lot[h >> 54].b;
+  gosi_lock_take(&b->lock);
+  return b;
+}
+
+static void put_front(gosi_waitq *q, gosi_waiter *w) {
+  w->prev = NULL;
+  w->next = q->head;
+  w->queued = true;
+  if (q->head)
+    q->head->prev = w;
+  else
+    q->tail = w;
+  q->head = w;
+}
+
+int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason, gos_ns deadline) {
+  gos_g *g = m->cur;
+  w->g = g;
+  w->key = key;
+  w->ok = false;
+  w->mode = gosi_claim_mode(g, deadline);
+  gosi_prepare(m, g, reason);
+  if (front)
+    put_front(&b->q, w);
+  else
+    gosi_waitq_put(&b->q, w);
+  bool sleep = gosi_arm(w, deadline);
+  gosi_lock_drop(&b->lock);
+  if (sleep) gosi_park(m);
+  if (w->mode == CLAIM_NONE) return GOS_OK;
+  int e = gosi_disarm(g, deadline);
+  if (e) {
+    gosi_lock_take(&b->lock);
+    gosi_waitq_remove(&b->q, w);
+    gosi_lock_drop(&b->lock);
+  }
+  return e;
+}
+
+gosi_waiter *gosi_lot_take(gosi_bucket *b, const void *key) {
+  for (gosi_waiter *w = b->q.head, *next; w; w = next) {
+    next = w->next;
+    if (w->key != key) continue;
+    gosi_waitq_remove(&b->q, w);
+    if (gosi_claim(w)) return w;
+  }
+  return NULL;
+}

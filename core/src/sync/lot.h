@@ -1,0 +1,24 @@
+/* The parking lot: wait on any address. L4.
+ * Locks keep their state in the user's own words; the queues are here, in buckets by
+ * address, so that a mutex is 8 bytes and its zero value is ready.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef GOSI_LOT_H
+#define GOSI_LOT_H
+
+#include "sched/sched.h"
+
+typedef struct gosi_bucket {
+  gosi_lock lock;
+  gosi_waitq q; /* all waiters of all addresses here, in order of arrival */
+} gosi_bucket;
+
+/* The bucket of key, locked. */
+gosi_bucket *gosi_lot_lock(const void *key);
+/* Under the lock: queues w, in front of the others of its bucket or behind, drops the lock
+   and waits. GOS_OK: woken by gosi_lot_take; w->ok as the waker left it. */
+int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason, gos_ns deadline);
+/* Under the lock: the first waiter on key, claimed and out of the queue; ready it after
+   dropping the lock. */
+gosi_waiter *gosi_lot_take(gosi_bucket *b, const void *key);
+
+#endif

@@ -1,0 +1,82 @@
+/* WaitGroup. L4.
+ * n: the counter times two, plus one while someone may be waiting. The bit is set and cleared
+ * under the bucket's lock; whoever brings the counter to zero and sees it wakes everybody.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include "sync/lot.h"
+
+static NOINLINE void wake_all(gos_waitgroup *wg) {
+  gosi_m *m = gosi_enter();
+  gos_g *woken = NULL, **tail = &woken;
+  gosi_bucket *b = gosi_lot_lock(wg);
+  gosi_and(&wg->n, ~(int64_t)1);
+  for (gosi_waiter *w; (w = gosi_lot_take(b, wg));) {
+    *tail = w->g;
+    tail = &w->g->next;
+  }
+  *tail = NULL;
+  gosi_lock_drop(&b->lock);
+  if (woken) gosi_ready_list(m, woken);
+  gosi_leave_m(m);
+}
+
+int gos_waitgroup_add(gos_waitgroup *wg, int64_t n) {
+  if (n > INT64_MAX / 4 || n < -(INT64_MAX / 4)) return GOS_INVAL;
+  int64_t now = __atomic_add_fetch(&wg->n, 2 * n, __ATOMIC_ACQ_REL);
+  if (unlikely(now < 0)) { /* negative counter */
+    gosi_sub(&wg->n, 2 * n);
+    return GOS_INVAL;
+  }
+  if (unlikely(now == 1)) wake_all(wg);
+  return GOS_OK;
+}
+
+int gos_waitgroup_done(gos_waitgroup *wg) { return gos_waitgroup_add(wg, -1); }
+
+int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline) {
+  if (gosi_load_acquire(&wg->n) < 2) return GOS_OK;
+  if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
+  gosi_m *m = gosi_enter();
+  gosi_bucket *b = gosi_lot_lock(wg);
+  int64_t old = gosi_or(&wg->n, 1);
+  int e = GOS_OK;
+  if (old >= 2) {
+    gosi_waiter w;
+    e = gosi_lot_wait(m, b, &w, wg, false, WAIT_WAITGROUP, deadline);
+  } else {
+    if (old == 0) gosi_and(&wg->n, ~(int64_t)1);
+    gosi_lock_drop(&b->lock);
+  }
+  gosi_leave();
+  return e;
+}
+
+int gos_waitgroup_wait(gos_waitgroup *wg) { return gos_waitgroup_wait_dl(wg, GOS_FOREVER); }
+
+struct job {
+  gos_waitgroup *wg;
+  void (*fn)(void *);
+  void *arg;
+};
+static void job_done(void *arg) { gos_waitgroup_done(arg); }
+static void job_run(void *arg) {
+  struct job j = *(struct job *)arg;
+  free(arg);
+  if (gos_defer(job_done, j.wg)) { /* no memory for that: then without */
+    j.fn(j.arg);
+    gos_waitgroup_done(j.wg);
+    return;
+  }
+  j.fn(j.arg);
+}
+
+int gos_waitgroup_go(gos_waitgroup *wg, void (*fn)(void *), void *arg) {
+  if (!fn) return GOS_INVAL;
+  struct job *j = malloc(sizeof *j);
+  if (!j) return GOS_NOMEM;
+  *j = (struct job){wg, fn, arg};
+  int e = gos_waitgroup_add(wg, 1);
+  if (!e && (e = gos_go(job_run, j))) gos_waitgroup_done(wg);
+  if (e) free(j);
+  return e;
+}

@@ -1,0 +1,75 @@
+"""Go's goroutines, channels and select for Python.
+
+    from gossamer import go, Chan
+
+    ch = Chan()
+    go(ch.send, 42)
+    print(ch.recv())
+
+There is nothing to start: the first use makes the calling thread the main goroutine, and the
+others end with it. Goroutines may call any blocking function; only the one that blocks waits.
+Durations are float seconds.
+"""
+# SPDX-License-Identifier: Apache-2.0
+
+from . import runtime, sync
+from ._gossamer import (
+    Canceled,
+    Case,
+    Chan,
+    ChanClosed,
+    Deadlock,
+    DeadlineExceeded,
+    Error,
+    Goroutine,
+    Mutex,
+    Once,
+    RecvChan,
+    SendChan,
+    Ticker,
+    Timer,
+    WaitGroup,
+    WouldBlock,
+    __version__,
+    after,
+    after_func,
+    default,
+    go,
+    nil_chan,
+    recv,
+    select,
+    send,
+    sleep,
+    tick,
+)
+
+__all__ = [
+    "Canceled",
+    "Case",
+    "Chan",
+    "ChanClosed",
+    "Deadlock",
+    "DeadlineExceeded",
+    "Error",
+    "Goroutine",
+    "Mutex",
+    "Once",
+    "RecvChan",
+    "SendChan",
+    "Ticker",
+    "Timer",
+    "WaitGroup",
+    "WouldBlock",
+    "after",
+    "after_func",
+    "default",
+    "go",
+    "nil_chan",
+    "recv",
+    "runtime",
+    "select",
+    "send",
+    "sleep",
+    "sync",
+    "tick",
+]

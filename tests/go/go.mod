@@ -1,0 +1,3 @@
+module gossamer/tests/scenarios
+
+go 1.21

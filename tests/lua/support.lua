@@ -1,0 +1,84 @@
+-- What the specs share. Run them from the top of the tree:
+--   LUA_PATH=... LUA_CPATH=... lua5.4 /usr/bin/busted tests/lua
+-- GOSSAMER_LUA_STRESS=generational | step | full runs them under a harsher collector.
+--
+-- SPDX-License-Identifier: Apache-2.0
+
+local gos = require "gossamer"
+
+local support = { lua = os.getenv "LUA" or "lua5.4" }
+
+local stress = {
+  generational = function() collectgarbage "generational" end,
+  step = function()
+    collectgarbage("incremental", 50, 400)
+    debug.sethook(function() collectgarbage("step", 10) end, "", 100)
+  end,
+  full = function()
+    debug.sethook(function() collectgarbage() end, "", 20000)
+  end,
+}
+local mode = os.getenv "GOSSAMER_LUA_STRESS"
+if mode and mode ~= "" then assert(stress[mode], "GOSSAMER_LUA_STRESS: unknown mode " .. mode)() end
+
+--- Lets the others run until each of them waits.
+function support.settle()
+  local me = gos.goid()
+  repeat
+    gos.gosched()
+    local busy = false
+    for _, g in ipairs(gos.goroutines()) do
+      if g:id() ~= me and g:status() ~= "waiting" then busy = true end
+    end
+  until not busy
+end
+
+--- A channel from which every receive waits for a partner goroutine: 1, 2, 3, ...
+function support.counter()
+  local ch = gos.chan()
+  gos.go(function()
+    local n = 0
+    while select(1, ch:send(n + 1)) do n = n + 1 end
+  end)
+  return ch
+end
+
+--- Runs f in a goroutine and returns its results; its error is raised.
+function support.run(f, ...)
+  local r = table.pack(gos.go(f, ...):join())
+  if not r[1] then error(r[2], 0) end
+  return table.unpack(r, 2, r.n)
+end
+
+--- Runs Lua code with plain lua5.4 in a process of its own. Its output, stderr included, and
+--- its exit status. before: shell commands to run first.
+function support.script(code, before)
+  local name = os.tmpname()
+  local file = assert(io.open(name, "w"))
+  file:write('local gos = require "gossamer"\n', code, "\n")
+  file:close()
+  local command = ("{ %s timeout -k 5 60 %s %s; } 2>&1; echo status=$?"):format(before and before .. ";" or "", support.lua, name)
+  local pipe = assert(io.popen(command))
+  local out = pipe:read "a"
+  pipe:close()
+  os.remove(name)
+  local text, status = out:match "^(.*)status=(%d+)\n$"
+  return text, tonumber(status)
+end
+
+--- True if the message of an error contains the words, plainly.
+function support.contains(text, words)
+  return type(text) == "string" and text:find(words, 1, true) ~= nil
+end
+
+--- Fails unless f raises an error whose message contains the words.
+function support.raises(words, f, ...)
+  local r = table.pack(pcall(f, ...))
+  if r[1] then error("no error raised; expected: " .. words, 2) end
+  if not support.contains(tostring(r[2]), words) then
+    error(("error %q does not contain %q"):format(tostring(r[2]), words), 2)
+  end
+  return r[2]
+end
+
+return support

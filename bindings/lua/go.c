@@ -243,6 +243,7 @@ static void end(struct gl_go *g, lua_State *L, int status) {
     lua_xmove(L, svc, 1);
   else
     lua_pushnil(svc);
+  lua_settop(L, 0); /* a dead coroutine to whoever still knows it */
   lua_setiuservalue(svc, -2, THREAD_OR_RESULT); /* L may be collected from here on */
   if (g->wg) gos_waitgroup_done(g->wg);
   lua_pop(svc, 1);

@@ -1,4 +1,4 @@
-/* One slot redirected, and the numbers given out.
+/* Two slots redirected, and the numbers given out.
  *
  * A goroutine's identity may reach pthread_kill() and the like (signal.pthread_kill(
  * threading.get_ident(), ...)). It therefore is the address of zeroed memory that glibc
@@ -6,8 +6,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "compat.h"
-#include "identity.h"
+#include "binding.h"
 #include <link.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,10 +19,19 @@ static pthread_t identity_self(void) {
   return id ? (pthread_t)id : pthread_self();
 }
 
+/* A thread that wants the GIL while the interpreter ends is sent to pthread_exit(). The home
+   thread would there return to the bottom of main's stack, which another thread may be using:
+   the runtime's threads stay, as CPython 3.14 lets all such threads do, and end with the process. */
+static void identity_exit(void *result) {
+  if (!state_here || state_here->kind == THREAD) pthread_exit(result);
+  for (;;) pause();
+}
+
 unsigned long identity_real(void) { return (unsigned long)pthread_self(); }
 
-/* ---- the slot ---------------------------------------------------------------- */
+/* ---- the slots --------------------------------------------------------------- */
 struct patch {
+  const char *name;
   void *to;
   int slots;
 };
@@ -79,15 +87,15 @@ static int patch_object(struct dl_phdr_info *o, size_t size, void *u) {
     for (size_t i = 0; tables[t].at && i < tables[t].n; i++) {
       const ElfW(Rela) *r = &tables[t].at[i];
       size_t symbol = ELF64_R_SYM(r->r_info);
-      if (!symbol || r->r_addend || strcmp(names + symbols[symbol].st_name, "pthread_self")) continue;
+      if (!symbol || r->r_addend || strcmp(names + symbols[symbol].st_name, p->name)) continue;
       p->slots += write_slot(o, (void **)(o->dlpi_addr + r->r_offset), p->to);
     }
   }
   return 1;
 }
 
-static int point_slot(void *to) {
-  struct patch p = { to, 0 };
+static int point_slot(const char *name, void *to) {
+  struct patch p = { name, to, 0 };
   dl_iterate_phdr(patch_object, &p);
   return p.slots;
 }
@@ -101,9 +109,9 @@ static bool follows(unsigned long id) {
 
 bool identity_install(void) {
   unsigned long a = identity_new(), b = identity_new();
-  bool ok = a && b && point_slot((void *)identity_self) > 0 && follows(a) && follows(b) &&
-            PyThread_get_thread_ident() == identity_real();
-  if (!ok) point_slot((void *)pthread_self);
+  bool ok = a && b && point_slot("pthread_self", (void *)identity_self) > 0 && follows(a) && follows(b) &&
+            PyThread_get_thread_ident() == identity_real() && point_slot("pthread_exit", (void *)identity_exit) > 0;
+  if (!ok) point_slot("pthread_self", (void *)pthread_self);
   identity_free(a);
   identity_free(b);
   return ok;

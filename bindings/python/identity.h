@@ -14,7 +14,7 @@
 /* The identity of whatever runs on this OS thread; 0: the thread's own. */
 extern __thread unsigned long identity_override __attribute__((tls_model("initial-exec")));
 
-/* Redirects the slot and tests that CPython follows it. False: nothing was changed. */
+/* Redirects the slots (that of pthread_exit too, see there) and tests that CPython follows it. False: nothing was changed. */
 bool identity_install(void);
 /* A number that no thread has. 0: no memory. GIL. */
 unsigned long identity_new(void);

@@ -61,13 +61,10 @@ TEST_RAW(address_space_too_small_from_the_start) {
   if (sanitized()) return;
   limit(RLIMIT_AS, address_space() + ((rlim_t)2 << 20));
   int e = gos_init(NULL);
-  if (e != GOS_OK) { /* an error, then fine; and no crash in what follows */
-    CHECK_EQ(e, GOS_NOMEM);
-    CHECK_EQ(gos_init(NULL), GOS_NOMEM);
-    return;
-  }
-  e = gos_go(waits, NULL);
+  if (e != GOS_OK) CHECK_EQ(gos_init(NULL), e); /* an error, and the same again */
+  if (e == GOS_OK) e = gos_go(waits, NULL);
   CHECK(e == GOS_OK || e == GOS_NOMEM);
+  _exit(0); /* glibc's own list of fork handlers breaks in exit() once it had no memory */
 }
 
 TEST(channels_run_out_of_memory) {

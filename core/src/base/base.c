@@ -10,14 +10,15 @@
 #include <unistd.h>
 #include "base/lock.h"
 
-void gosi_write_all(int fd, const char *s, size_t n) {
+bool gosi_write_all(int fd, const char *s, size_t n) {
   while (n > 0) {
     ssize_t k = write(fd, s, n);
     if (k < 0 && errno == EINTR) continue;
-    if (k <= 0) return;
+    if (k <= 0) return false;
     s += k;
     n -= (size_t)k;
   }
+  return true;
 }
 
 void gosi_fatal(const char *fmt, ...) {

@@ -47,7 +47,7 @@
 /* For a broken invariant of ours, never for a user's mistake: prints and aborts. */
 _Noreturn void gosi_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Writes all of it to fd, as a signal handler may. */
-void gosi_write_all(int fd, const char *s, size_t n);
+bool gosi_write_all(int fd, const char *s, size_t n);
 
 /* Zeroed memory, or NULL. */
 void *gosi_alloc(size_t n);

@@ -1,5 +1,6 @@
 /* Looking at goroutines: dumps, info, statistics. Reads every layer.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,26 +66,24 @@ static void add(struct text *t, const char *s, size_t n) {
   t->n += n;
   t->s[t->n] = 0;
 }
-static int one(const gos_info *i, void *u) {
-  char line[512];
-  gos_ns waited = i->wait_reason && i->since ? gosi_os_now() - i->since : 0;
-  int n = snprintf(line, sizeof line, "\ngoroutine %llu%s%s%s [%s", (unsigned long long)i->id, i->name[0] ? " (" : "",
-                   i->name, i->name[0] ? ")" : "", i->wait_reason ? i->wait_reason : i->status);
-  if (waited >= 60000000000LL) n += snprintf(line + n, sizeof line - (size_t)n, ", %lld minutes", (long long)(waited / 60000000000LL));
-  n += snprintf(line + n, sizeof line - (size_t)n, "]:\n");
-  if (i->site[0]) {
-    n += snprintf(line + n, sizeof line - (size_t)n, "\tcreated by %s", i->site);
-    if (i->creator) n += snprintf(line + n, sizeof line - (size_t)n, " in goroutine %llu", (unsigned long long)i->creator);
-    n += snprintf(line + n, sizeof line - (size_t)n, "\n");
-  }
-  add(u, line, (size_t)n);
-  return 0;
+static void one(gos_g *g, void *u) {
+  char line[512], state[96];
+  uint8_t status = gosi_load(&g->status), reason = gosi_load(&g->reason);
+  if ((g->flags & GF_FOREIGN) || status == G_DEAD) return;
+  gos_ns minutes = status == G_WAITING ? (gosi_os_now() - g->since) / 60000000000LL : 0;
+  const char *what = status == G_WAITING ? gosi_reason_text[reason < WAIT_REASONS ? reason : 0] : status_text[status];
+  if (minutes > 0)
+    snprintf(state, sizeof state, "%s, %lld minutes", what, (long long)minutes);
+  else
+    snprintf(state, sizeof state, "%s", what);
+  add(u, "\n", 1);
+  add(u, line, gosi_g_headline(g, state, line, sizeof line));
 }
 
 static char *dump_text(const char *head, size_t *n) {
   struct text t = {NULL, 0, 0};
   add(&t, head, strlen(head));
-  gos_foreach(one, &t);
+  gosi_g_visit(one, &t);
   *n = t.n;
   return t.s;
 }
@@ -95,9 +94,10 @@ int gos_dump(int fd, unsigned flags) {
   if (flags) return GOS_INVAL;
   char *text = dump_text("", &n);
   if (!text) return GOS_NOMEM;
-  gosi_write_all(fd, text, n);
+  errno = EIO;
+  int e = gosi_write_all(fd, text, n) ? GOS_OK : GOS_SYS(errno);
   free(text);
-  return GOS_OK;
+  return e;
 }
 
 /* ---- figures ----------------------------------------------------------------------------- */

@@ -65,7 +65,6 @@ void gosi_foreign_park(gosi_m *m) {
   gos_g *g = m->cur;
   gos_realm *r = m->realm;
   gos_ns until = g->timer.when; /* gosi_wait sets it for us */
-  g->since = gosi_coarse_now();
   if (!gosi_load_acquire(&m->wake)) {
     count_awake(-1);
     if (r && r->host.detach) r->host.detach(r->host.u, m->host);

@@ -202,6 +202,20 @@ size_t gosi_g_describe(gos_g *g, char *buf, size_t n) {
   return (size_t)k < n ? (size_t)k : n - 1;
 }
 
+size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n) {
+  char site[192];
+  gosi_extra *x = gosi_load_acquire(&g->extra);
+  bool named = x && x->name[0];
+  gosi_g_site(g, site, sizeof site);
+  int k = snprintf(buf, n, "goroutine %llu%s%s%s [%s]:\n", (unsigned long long)g->id, named ? " (" : "",
+                   named ? x->name : "", named ? ")" : "", state);
+  if (site[0] && g->creator)
+    k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s in goroutine %llu\n", site, (unsigned long long)g->creator);
+  else if (site[0])
+    k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s\n", site);
+  return (size_t)k < n ? (size_t)k : n - 1;
+}
+
 void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u) {
   for (chunk *k = gosi_load_acquire(&chunks); k; k = k->next)
     for (int i = 0; i < CHUNK; i++)

@@ -149,10 +149,9 @@ void gos_panic(const char *fmt, ...) {
   if (n > sizeof text - 300) n = sizeof text - 300; /* room for who it was */
   n += (size_t)snprintf(text + n, sizeof text - n, "\n\n");
   if (g->flags & GF_FOREIGN)
-    n += (size_t)snprintf(text + n, sizeof text - n, "a foreign thread");
+    n += (size_t)snprintf(text + n, sizeof text - n, "a foreign thread\n");
   else
-    n += gosi_g_describe(g, text + n, sizeof text - n - 1);
-  n += (size_t)snprintf(text + n, sizeof text - n, "\n");
+    n += gosi_g_headline(g, "running", text + n, sizeof text - n);
   if (!gosi_rt.on_panic) {
     gosi_write_all(2, text, n);
     _exit(2);

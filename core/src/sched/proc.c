@@ -315,7 +315,6 @@ static void *m_main(void *arg) {
   gosi_os_precise_timers();
   gosi_os_alt_stack();
   gosi_context_adopt(&m->g0);
-  gosi_store(&m->in_rt, 1u);
   gosi_loop(m);
   return NULL;
 }
@@ -323,6 +322,7 @@ static void *m_main(void *arg) {
 gosi_m *gosi_m_new(void) {
   gosi_m *m = gosi_alloc_aligned(sizeof *m);
   if (!m) return NULL;
+  m->in_rt = 1; /* from birth: one that has not started yet must not lose its P */
   uint64_t mix = (uint64_t)(uintptr_t)m;
   m->rand = (gosi_rt.seed ^ (mix * 0x9E3779B97F4A7C15ull)) | 1;
   return m;
@@ -491,7 +491,6 @@ void gosi_park(gosi_m *m) {
   if (likely(n)) {
     gosi_execute(m, &g->ctx, n);
   } else {
-    g->since = gosi_coarse_now();
     m->cur = NULL;
     gosi_context_switch(&g->ctx, &m->g0, false);
   }

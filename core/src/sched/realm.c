@@ -184,7 +184,6 @@ void gosi_realm_park(gosi_m *m) {
     }
     if (likely(run_on(r, m, &g->ctx, state_of(g), n))) return;
   }
-  g->since = gosi_coarse_now();
   to_loop(r, m, g);
 }
 

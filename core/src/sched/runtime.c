@@ -32,6 +32,7 @@ static int adopt_main(void) {
   gosi_context_adopt(&g->ctx);
   m->cur = gosi_rt.main = g;
   m->is_home = true;
+  m->in_rt = 0; /* the caller is user code */
   m->p = &gosi_rt.ps[0];
   m->p->m = m;
   m->p->created = 1;
@@ -46,7 +47,7 @@ static int start(const gos_config *cfg, bool with_p) {
   gosi_os_init();
   gosi_rt.fences = !gosi_os_barrier_all();
   int cls = gosi_stack_class(cfg->stack ? cfg->stack : DEFAULT_STACK);
-  if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0) return GOS_INVAL;
+  if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || cfg->flags) return GOS_INVAL;
   gosi_rt.cls = (unsigned)cls;
   gosi_rt.nprocs = procs_wanted(cfg);
   gosi_rt.maxthreads = cfg->maxthreads ? cfg->maxthreads : DEFAULT_THREADS;

@@ -23,6 +23,7 @@
 #include "stack/stack.h"
 
 typedef struct gosi_m gosi_m;
+extern gos_ns gosi_coarse; /* the time of the monitor's last look */
 typedef struct gosi_p gosi_p;
 typedef struct gosi_waiter gosi_waiter;
 
@@ -294,6 +295,7 @@ ALWAYS_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
   gosi_store(&g->ctx.sp, NULL);
   g->result = GOS_OK;
   g->fired = NULL;
+  g->since = gosi_load(&gosi_coarse);
   gosi_store(&g->reason, (uint8_t)reason);
   gosi_store(&g->status, (uint8_t)G_WAITING);
 }
@@ -307,6 +309,8 @@ uint64_t gosi_g_next_id(gosi_p *p); /* p NULL: from no P's batch */
 gosi_extra *gosi_g_extra(gos_g *g);
 void gosi_g_run(gos_g *g); /* fn, then the deferred calls */
 void gosi_g_run_defers(gos_g *g);
+/* "goroutine 7 (name) [running]:\n\tcreated by ... in goroutine 1\n" */
+size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n);
 size_t gosi_g_describe(gos_g *g, char *buf, size_t n); /* "goroutine 7 (name), created by ..." */
 void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u);
 const char *gosi_g_site(gos_g *g, char *buf, size_t n);
@@ -356,7 +360,6 @@ void gosi_sysmon_wake(void);
 ALWAYS_INLINE void gosi_sysmon_nudge(void) {
   if (unlikely(gosi_load(&gosi_sysmon_asleep))) gosi_sysmon_wake();
 }
-gos_ns gosi_coarse_now(void);
 
 /* foreign.c */
 void gosi_foreign_park(gosi_m *m);

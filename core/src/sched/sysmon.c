@@ -12,10 +12,8 @@ enum { HOT = 50000, WARM = 500000, COOL = 10000000, HOT_LOOKS = 40, WARM_LOOKS =
 static const gos_ns recheck_alone = 250000000; /* a deadlock that other threads may still resolve */
 
 uint32_t gosi_sysmon_asleep; /* futex: 1 while it sleeps for long */
-static gos_ns coarse;
+gos_ns gosi_coarse;
 static uint32_t running;
-
-gos_ns gosi_coarse_now(void) { return gosi_load(&coarse); }
 
 NOINLINE void gosi_sysmon_wake(void) {
   if (gosi_exchange(&gosi_sysmon_asleep, 0u)) gosi_os_wake(&gosi_sysmon_asleep);
@@ -93,7 +91,7 @@ static void *sysmon_main(void *arg) {
   gosi_os_precise_timers();
   for (;;) {
     gos_ns now = gosi_os_now();
-    gosi_store(&coarse, now);
+    gosi_store(&gosi_coarse, now);
     bool hot = false;
     for (int i = 0; i < gosi_load(&gosi_rt.nprocs); i++) hot |= watch_p(&gosi_rt.ps[i], now);
     hot |= gosi_realm_watch(now);
@@ -130,7 +128,7 @@ static void *sysmon_main(void *arg) {
 
 void gosi_sysmon_start(void) {
   if (gosi_exchange(&running, 1u)) return;
-  gosi_store(&coarse, gosi_os_now());
+  gosi_store(&gosi_coarse, gosi_os_now());
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nthreads++;
   gosi_lock_drop(&gosi_rt.lock);

@@ -67,7 +67,7 @@ static bool reserve_locked(struct pool *p, unsigned cls) {
   size_t one = (size_t)1 << cls, n = p->reserved;
   if (n < SLAB_MIN_STACKS * one) n = SLAB_MIN_STACKS * one;
   if (n > SLAB_MAX_BYTES) n = SLAB_MAX_BYTES > one ? SLAB_MAX_BYTES : one;
-  for (; n >= one; n /= 2) {
+  for (; n >= one; n = n / 2 / one * one) {
     char *lo = gosi_os_reserve(n);
     if (!lo) continue;
     struct slab *s = slab_note(lo, lo + n, cls);

@@ -160,6 +160,40 @@ static void table_sort(struct table *t) {
   qsort(t->slots, n, sizeof *t->slots, most_frequent_first);
 }
 
+/* ---- system calls ----------------------------------------------------------
+ * errno is the thread's, and a goroutine may change threads in any call of gossamer. A compiler
+ * may remember where errno was. So errno is only looked at in functions that call nothing of
+ * gossamer, and are not inlined into those that do. */
+#define NOINLINE __attribute__((noinline))
+
+/* The directory, or NULL and why not. */
+NOINLINE static DIR *open_directory(const char *path, int *reason) {
+  DIR *d = opendir(path);
+  *reason = d ? 0 : errno;
+  return d;
+}
+
+/* The next entry; NULL at the end (reason 0), or when it cannot be read. */
+NOINLINE static struct dirent *next_entry(DIR *d, int *reason) {
+  errno = 0;
+  struct dirent *e = readdir(d);
+  *reason = e ? 0 : errno;
+  return e;
+}
+
+/* A file descriptor, or -errno. */
+NOINLINE static int open_file(const char *path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  return fd < 0 ? -errno : fd;
+}
+
+/* The number of bytes, 0 at the end, or -errno. */
+NOINLINE static ssize_t read_block(int fd, void *to) {
+  ssize_t got;
+  while ((got = read(fd, to, BLOCK)) < 0 && errno == EINTR);
+  return got < 0 ? -errno : got;
+}
+
 /* ---- the goroutines -------------------------------------------------------- */
 static void report_unreadable(struct channels *ch, const char *path, int reason) {
   struct report r = { .path = must_have(strdup(path)), .reason = reason };
@@ -188,13 +222,13 @@ static void push(struct pending *p, char *dir) {
 
 /* Sends the files of one directory, and keeps its directories for later. */
 static void walk_directory(const char *path, struct pending *later, struct channels *ch) {
-  DIR *d = opendir(path);
+  int reason;
+  DIR *d = open_directory(path, &reason);
   if (!d) {
-    report_unreadable(ch, path, errno);
+    report_unreadable(ch, path, reason);
     return;
   }
-  struct dirent *e;
-  while ((errno = 0, e = readdir(d))) {
+  for (struct dirent *e; (e = next_entry(d, &reason));) {
     if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
     char *name;
     bool slash = path[strlen(path) - 1] == '/';
@@ -210,7 +244,7 @@ static void walk_directory(const char *path, struct pending *later, struct chann
       free(name);
     }
   }
-  if (errno) report_unreadable(ch, path, errno);
+  if (reason) report_unreadable(ch, path, reason);
   closedir(d);
 }
 
@@ -236,13 +270,13 @@ static void walk(void *arg) {
 /* Sends a file's content in chunks that end where a word ends: the word a block breaks off in
  * goes to the front of the next one. Gives 0 or an errno. */
 static int read_file(const char *path, struct channels *ch, uint64_t *bytes) {
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return errno;
+  int fd = open_file(path);
+  if (fd < 0) return -fd;
   struct chunk head = { 0 }; /* the word broken off, if any */
   ssize_t got;
   for (;;) {
     unsigned char *data = must_have(realloc(head.data, head.len + BLOCK));
-    while ((got = read(fd, data + head.len, BLOCK)) < 0 && errno == EINTR);
+    got = read_block(fd, data + head.len);
     struct chunk block = { data, head.len + (got > 0 ? got : 0) };
     size_t cut = block.len;
     if (got > 0) {
@@ -263,9 +297,8 @@ static int read_file(const char *path, struct channels *ch, uint64_t *bytes) {
     else free(data);
     if (got <= 0) break;
   }
-  int reason = got < 0 ? errno : 0;
   close(fd);
-  return reason;
+  return (int)-got;
 }
 
 static void read_files(void *arg) {

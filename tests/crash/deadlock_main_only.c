@@ -1,0 +1,12 @@
+// ctest: timeout=30
+// exit: 2
+// stderr: ^fatal error: all goroutines are asleep - deadlock!
+// stderr: ^goroutine 1 \[chan receive \(nil chan\)\]:
+/* Main alone waits for nothing.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <gossamer.h>
+
+int main(void) {
+  gos_chan_recv(0, 0);
+  return 0;
+}

@@ -1,0 +1,59 @@
+-- Many goroutines.
+-- SPDX-License-Identifier: Apache-2.0
+
+local gos = require "gossamer"
+local support = require "tests.lua.support"
+
+local MANY = os.getenv "GOSSAMER_LUA_STRESS" and 2000 or 100000
+
+describe(MANY .. " goroutines", function()
+  it("are parked on a channel, woken and joined", function()
+    local ch, done, sum = gos.chan(), gos.chan(MANY), 0
+    local gs = {}
+    for i = 1, MANY do
+      gs[i] = gos.go(function()
+        local v = ch:recv()
+        done:send(v)
+        return i
+      end)
+    end
+    support.settle()
+    assert.are.equal(MANY + 1, gos.num_goroutine())
+    for i = 1, MANY do ch:send(i) end
+    for i = 1, MANY do
+      local _, r = gs[i]:join()
+      assert(r == i)
+      sum = sum + done:recv()
+    end
+    assert.are.equal(MANY * (MANY + 1) // 2, sum)
+    assert.are.equal(1, gos.num_goroutine())
+  end)
+
+  it("are woken by a close", function()
+    local ch, wg, n = gos.chan(), gos.waitgroup(), 0
+    for _ = 1, MANY do wg:go(function() for _ in ch do end n = n + 1 end) end
+    support.settle()
+    ch:close()
+    wg:wait()
+    assert.are.equal(MANY, n)
+  end)
+
+  it("sleep at once", function()
+    local wg = gos.waitgroup()
+    for i = 1, MANY do wg:go(gos.sleep, i % 10 * 0.001) end
+    assert.is_true(wg:wait())
+  end)
+
+  it("form a ring that a token passes", function()
+    local first = gos.chan()
+    local left = first
+    for _ = 1, MANY do
+      local right = gos.chan()
+      local from = left
+      gos.go(function() right:send(from:recv() + 1) end)
+      left = right
+    end
+    first:send(0)
+    assert.are.equal(MANY, left:recv())
+  end)
+end)

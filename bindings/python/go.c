@@ -446,7 +446,11 @@ static go_object *go_alloc(void) {
 static int read_labels(PyObject *o, PyObject **labels) {
   PyObject *d = PyDict_New(), *key, *value;
   Py_ssize_t at = 0;
-  if (!d || PyDict_Update(d, o) < 0) goto fail;
+  if (!d || PyDict_Update(d, o) < 0) {
+    if (PyErr_ExceptionMatches(PyExc_AttributeError)) /* no keys() */
+      PyErr_Format(PyExc_TypeError, "labels must be a mapping, not %.100s", Py_TYPE(o)->tp_name);
+    goto fail;
+  }
   while (PyDict_Next(d, &at, &key, &value))
     if (!PyUnicode_Check(key) || !PyUnicode_Check(value)) {
       PyErr_SetString(PyExc_TypeError, "labels must map str to str");

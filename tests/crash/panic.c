@@ -1,7 +1,7 @@
 // ctest: timeout=30
 // exit: 2
 // stderr: ^panic: lost 3 keys of table
-// stderr: ^goroutine [0-9]+
+// stderr: ^goroutine [0-9]+ \[running\]:
 // stderr: created by .* in goroutine 1
 /* Nobody handles a panic: report and exit 2.
  * SPDX-License-Identifier: Apache-2.0 */

@@ -1,7 +1,7 @@
 // ctest: timeout=30
 // exit: 2
 // stderr: ^panic: main gives up
-// stderr: ^goroutine 1
+// stderr: ^goroutine 1 \[running\]:
 /* The same in the main goroutine.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <gossamer.h>

@@ -195,11 +195,14 @@ static gos_g *spin_for_work(gosi_m *m, gosi_p *p) {
   return g;
 }
 
-static void drain_to_global(gosi_p *p) {
-  for (gos_g *g; (g = ring_get(p));) gosi_global_put(g, g, 1);
+static gos_g *take_runnext(gosi_p *p) {
   gos_g *g = p->runnext;
   gosi_store(&p->runnext, (gos_g *)NULL);
-  if (g) gosi_global_put(g, g, 1);
+  return g;
+}
+
+static void drain_to_global(gosi_p *p) {
+  for (gos_g *g; (g = ring_get(p)) || (g = take_runnext(p));) gosi_global_put(g, g, 1);
 }
 
 static void p_idle_locked(gosi_p *p) {
@@ -303,11 +306,6 @@ static void m_sleep(gosi_m *m) {
   gosi_sysmon_nudge();
 }
 
-static void m_free(gosi_m *m) {
-  gosi_context_free(&m->g0);
-  gosi_free(m);
-}
-
 static void *m_main(void *arg) {
   gosi_m *m = arg;
   gosi_tls_m = m;
@@ -333,18 +331,19 @@ static bool m_for(gosi_p *p, bool spinning) {
   gosi_lock_take(&gosi_rt.lock);
   gosi_m *m = gosi_rt.idle_ms;
   bool fresh = !m && gosi_rt.nms < gosi_rt.maxthreads;
+  gosi_m *spare = fresh ? gosi_rt.spare_m : NULL;
   if (m) m_remove_locked(m);
   if (fresh) {
+    if (spare) gosi_rt.spare_m = spare->link;
     gosi_rt.nms++;
     gosi_rt.nthreads++;
   }
   gosi_lock_drop(&gosi_rt.lock);
-  if (fresh && (m = gosi_m_new())) {
-    own(m, p);
-    m->spinning = spinning;
-    if (gosi_os_thread(m_main, m, M_STACK) == GOS_OK) return true;
-    m_free(m);
-    m = NULL;
+  if (fresh && (spare || (spare = gosi_m_new()))) {
+    own(spare, p);
+    spare->spinning = spinning;
+    if (gosi_os_thread(m_main, spare, M_STACK) == GOS_OK) return true;
+    spare->p = NULL;
   }
   if (m) {
     own(m, p);
@@ -352,12 +351,22 @@ static bool m_for(gosi_p *p, bool spinning) {
     m_wake(m);
     return true;
   }
+  /* No thread to be had. Those that there are look into the global queue when they return. */
+  for (gos_g *g; (g = ring_get(p)) || (g = take_runnext(p));) {
+    gosi_lock_take(&gosi_rt.lock);
+    global_put_locked(g, g, 1);
+    gosi_lock_drop(&gosi_rt.lock);
+  }
   gosi_lock_take(&gosi_rt.lock);
   if (fresh) {
     gosi_rt.nms--;
     gosi_rt.nthreads--;
+    if (spare) { /* not freed: the monitor may be looking at it */
+      spare->link = gosi_rt.spare_m;
+      gosi_rt.spare_m = spare;
+    }
   }
-  p_idle_locked(p); /* with its queue; the next thread that returns takes it */
+  p_idle_locked(p);
   gosi_lock_drop(&gosi_rt.lock);
   return false;
 }

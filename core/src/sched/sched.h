@@ -191,6 +191,7 @@ typedef struct gosi_runtime {
   gosi_p *idle_ps;
   int nidle_ps;     /* also read without the lock */
   gosi_m *idle_ms;
+  gosi_m *spare_m;  /* of a thread that could not be made */
   int nidle_ms;
   int nms;          /* threads that run goroutines of no realm */
   int nthreads;     /* all threads the runtime knows: its own and attached ones */

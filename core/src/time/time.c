@@ -85,8 +85,8 @@ gos_chan *gos_timer_c(gos_timer *t) { return t ? t->c : NULL; }
 static int rearm(gos_timer *t, gos_ns when, gos_ns period) {
   int pending, e = GOS_OK;
   if (t->c) gosi_chan_lock(t->c);
+  pending = gosi_timer_remove(&t->t); /* first: a firing that starts before it has the old seq */
   gosi_add(&t->t.seq, 1u);
-  pending = gosi_timer_remove(&t->t);
   if (t->c && t->c->count) {
     gosi_ring_out(t->c, NULL);
     pending = 1;

@@ -173,6 +173,8 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
   gosi_g_unref(c, g);
 }
 
+void gosi_g_after_fork(void) { shared_lock.word = 0; }
+
 /* ---- descriptions --------------------------------------------------------------- */
 const char *gosi_g_site(gos_g *g, char *buf, size_t n) {
   Dl_info i;

@@ -568,6 +568,7 @@ void gosi_yield(gosi_m *m, gos_g *g) {
 
 /* ---- beginning and end ------------------------------------------------------------------------------------ */
 int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg, void *site, gos_g **out) {
+  gosi_sysmon_start(); /* a fork's child has none yet */
   gosi_p *p = m->p;
   unsigned cls = gosi_rt.cls;
   if (o && o->stack) {

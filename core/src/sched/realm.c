@@ -611,6 +611,7 @@ int gos_realm_enter(gos_realm *r, void *state) {
 int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out) {
   unsigned cls = r->cls;
   if (!fn) return GOS_INVAL;
+  gosi_sysmon_start(); /* a fork's child has none yet */
   if (stack) {
     int c = gosi_stack_class(stack);
     if (c < 0) return GOS_INVAL;

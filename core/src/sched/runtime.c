@@ -73,6 +73,8 @@ static int start(const gos_config *cfg, bool with_p) {
     if (e) return e;
   }
   gosi_stack_watch(describe_stack);
+  static uint32_t watched;
+  if (!watched++) gosi_fork_watch();
   return GOS_OK;
 }
 

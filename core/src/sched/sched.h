@@ -362,6 +362,12 @@ ALWAYS_INLINE void gosi_sysmon_nudge(void) {
   if (unlikely(gosi_load(&gosi_sysmon_asleep))) gosi_sysmon_wake();
 }
 
+/* fork.c, and what it asks of others */
+void gosi_fork_watch(void);
+void gosi_g_after_fork(void);
+void gosi_sysmon_after_fork(void);
+extern void (*gosi_lot_after_fork)(void); /* set by sync/ */
+
 /* foreign.c */
 void gosi_foreign_park(gosi_m *m);
 void gosi_foreign_ready(gos_g *g);

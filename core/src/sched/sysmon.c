@@ -126,8 +126,10 @@ static void *sysmon_main(void *arg) {
   return NULL;
 }
 
+void gosi_sysmon_after_fork(void) { running = gosi_sysmon_asleep = 0; }
+
 void gosi_sysmon_start(void) {
-  if (gosi_exchange(&running, 1u)) return;
+  if (likely(gosi_load(&running)) || gosi_exchange(&running, 1u)) return;
   gosi_store(&gosi_coarse, gosi_os_now());
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nthreads++;

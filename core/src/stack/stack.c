@@ -36,6 +36,10 @@ static int caches;
 __attribute__((constructor)) static void pools_init(void) {
   for (size_t i = 0; i < COUNT(pools); i++) pthread_mutex_init(&pools[i].lock, NULL);
 }
+void gosi_stack_after_fork(void) {
+  pools_init();
+  pthread_mutex_init(&slab_lock, NULL);
+}
 
 void gosi_stack_new_cache(void) { gosi_add(&caches, 1); }
 

@@ -35,6 +35,9 @@ void gosi_stack_put(gosi_fiber *f);
 /* Another cache of up to STACK_CACHE_MAX stacks exists (a P, a realm). */
 void gosi_stack_new_cache(void);
 
+/* In a fork's child: a lock that another thread held is free. */
+void gosi_stack_after_fork(void);
+
 /* Stacks carved and their address space. */
 void gosi_stack_stats(size_t *stacks, size_t *bytes);
 

@@ -13,6 +13,11 @@ gosi_bucket *gosi_lot_lock(const void *key) {
   return b;
 }
 
+static void after_fork(void) {
+  for (int i = 0; i < BUCKETS; i++) lot[i].b.lock.word = 0;
+}
+__attribute__((constructor)) static void install(void) { gosi_lot_after_fork = after_fork; }
+
 static void put_front(gosi_waitq *q, gosi_waiter *w) {
   w->prev = NULL;
   w->next = q->head;

@@ -1,0 +1,100 @@
+/* After fork() the child has one thread, and keeps one goroutine: the one that forked. L3.
+ *
+ * The others are gone: their queue places are made unclaimable, so no value goes to them.
+ * Buffered values stay, timers are cleared. Threads and the monitor are made again when they
+ * are next needed, not here: most children only exec.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include "sched/realm.h"
+#include "sched/sched.h"
+
+void (*gosi_lot_after_fork)(void);
+
+static void forget_timers(gosi_timers *ts) {
+  for (int i = 0; i < ts->n; i++) ts->heap[i]->slot = -1;
+  ts->n = 0;
+  ts->next = GOS_FOREVER;
+  ts->lock.word = 0;
+}
+
+static void forget_g(gos_g *g, void *me) {
+  if (g == me || g->status == G_DEAD) return;
+  g->claim = 1;
+  g->w.mode = CLAIM_ATOMIC; /* whoever meets it in a queue drops it */
+  g->lock.word = 0;
+  g->status = G_DEAD;
+}
+
+static void forget_p(gosi_p *p) {
+  p->runnext = NULL;
+  p->head = p->tail;
+  p->m = NULL;
+  p->idle = false;
+  p->link = NULL;
+}
+
+static void keep_realm(gos_realm *r, gosi_m *m) {
+  r->lock.word = 0;
+  r->head = r->tail = r->inbox = NULL;
+  r->nrun = 0;
+  r->idle_ms = NULL;
+  r->handing = r->kicking = 0;
+  forget_timers(&r->timers);
+  if (m->realm != r || m->foreign) {
+    r->closed = 1; /* none of its goroutines lives */
+    return;
+  }
+  r->home = r->owner = m;
+  r->main = r->cur = m->cur;
+  r->idle = REALM_BUSY;
+  r->nms = r->awake = 1;
+  r->created = r->ended = 0;
+  m->in_list = false;
+  m->is_home = true;
+}
+
+static void in_child(void) {
+  gosi_m *m = gosi_tls_m;
+  if (gosi_load(&gosi_rt.started) != 2) return;
+  gosi_rt.lock.word = 0;
+  gosi_stack_after_fork();
+  gosi_g_after_fork();
+  if (gosi_lot_after_fork) gosi_lot_after_fork();
+  gosi_sysmon_after_fork();
+  gosi_rt.global_head = gosi_rt.global_tail = NULL;
+  gosi_rt.nglobal = gosi_rt.nspinning = 0;
+  gosi_rt.idle_ms = gosi_rt.keeper = NULL;
+  gosi_rt.nidle_ms = gosi_rt.nms = gosi_rt.nidle_ps = 0;
+  gosi_rt.keeper_when = GOS_FOREVER;
+  gosi_rt.idle_ps = NULL;
+  gosi_rt.nthreads = m ? 1 : 0;
+  gosi_rt.nforeign = m && m->foreign ? 1 : 0;
+  forget_timers(&gosi_rt.timers);
+  gosi_g_visit(forget_g, m ? m->cur : NULL);
+  for (int i = gosi_rt.nprocs; i-- > 0;) {
+    gosi_p *p = &gosi_rt.ps[i];
+    forget_p(p);
+    p->ended = p->created;
+    if (m && m->p == p) {
+      p->m = m;
+      p->created++;
+      continue;
+    }
+    p->idle = true;
+    p->link = gosi_rt.idle_ps;
+    gosi_rt.idle_ps = p;
+    gosi_rt.nidle_ps++;
+  }
+  gosi_rt.foreign_ended = gosi_rt.foreign_created = 0;
+  if (!m) return;
+  m->wake = m->task = 0;
+  m->next_g = NULL;
+  if (!m->realm && !m->foreign) {
+    gosi_rt.nms = 1;
+    if (!m->p) m->lost = 1; /* it had lost its P to a thread that is gone: there are idle ones */
+  }
+  if (!m->foreign && m->cur) gosi_rt.main = m->cur;
+  for (gos_realm *r = gosi_rt.realms; r; r = r->link) keep_realm(r, m);
+}
+
+void gosi_fork_watch(void) { pthread_atfork(NULL, NULL, in_child); }

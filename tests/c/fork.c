@@ -1,0 +1,59 @@
+// ctest: timeout=60
+/* fork(): the child keeps the goroutine that forked, buffered values, and can start anew.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+#include <sys/wait.h>
+
+static gos_chan *empty, *full;
+static void receives(void *arg) { (void)arg, gos_chan_recv(empty, NULL); }
+static void sends(void *arg) { gos_chan_send(full, arg); }
+
+static void child(void) {
+  int v = 0;
+  CHECK_EQ(gos_num_goroutine(), 1);
+  CHECK_EQ((int)gos_chan_len(full), 1);
+  CHECK_EQ(gos_chan_recv(full, &v), GOS_OK); /* the buffered one; the parked sender is gone */
+  CHECK_EQ(v, 7);
+  CHECK_EQ(gos_chan_recv_dl(full, &v, GOS_NOW), GOS_WOULDBLOCK);
+  CHECK_EQ(gos_chan_send_dl(empty, &v, GOS_NOW), GOS_WOULDBLOCK); /* so is the parked receiver */
+  int w = 8;
+  gos_g *g = gos_go_opts(NULL, sends, &w, NULL);
+  CHECK(g);
+  CHECK_EQ(gos_join(g, GOS_FOREVER), GOS_OK);
+  CHECK_EQ(gos_chan_recv(full, &v), GOS_OK);
+  CHECK_EQ(v, 8);
+  CHECK_EQ(gos_sleep(1000000), GOS_OK);
+}
+
+static void forks(void *arg) {
+  int status = -1, v = 7, more = 9;
+  (void)arg;
+  empty = gos_chan_make(sizeof(int), 0);
+  full = gos_chan_make(sizeof(int), 1);
+  CHECK_EQ(gos_chan_send(full, &v), GOS_OK);
+  gos_g *r = gos_go_opts(NULL, receives, NULL, NULL), *s = gos_go_opts(NULL, sends, &more, NULL);
+  gos_info i = { 0 };
+  while (gos_info_get(r, &i, sizeof i), !i.wait_reason) gos_gosched();
+  while (gos_info_get(s, &i, sizeof i), !i.wait_reason) gos_gosched();
+  pid_t pid = fork();
+  if (!pid) {
+    alarm(30);
+    child();
+    _exit(0);
+  }
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  CHECK_EQ(status, 0);
+  CHECK_EQ(gos_chan_recv(full, &v), GOS_OK); /* the parent goes on as if nothing had been */
+  CHECK_EQ(v, 7);
+  CHECK_EQ(gos_chan_recv(full, &v), GOS_OK);
+  CHECK_EQ(v, 9);
+  CHECK_EQ(gos_chan_send(empty, &v), GOS_OK);
+  CHECK_EQ(gos_join(r, GOS_FOREVER), GOS_OK);
+  CHECK_EQ(gos_join(s, GOS_FOREVER), GOS_OK);
+}
+
+TEST(fork_in_main) { forks(NULL); }
+TEST(fork_in_a_goroutine) {
+  gos_g *g = gos_go_opts(&(gos_go_options){ .size = sizeof(gos_go_options), .stack = 1 << 20 }, forks, NULL, NULL);
+  CHECK_EQ(gos_join(g, GOS_FOREVER), GOS_OK);
+}

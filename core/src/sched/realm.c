@@ -449,6 +449,7 @@ static bool send_thread(gos_realm *r, uint32_t task) {
     wake_m(m);
     return true;
   }
+  if (r->host.flags & GOS_HOST_PINNED) return false; /* no other thread may ever serve it */
   if (gosi_load(&r->nms) >= gosi_rt.maxthreads || !(m = gosi_m_new())) return false;
   m->realm = r;
   m->task = task;
@@ -468,12 +469,23 @@ static bool send_thread(gos_realm *r, uint32_t task) {
   return false;
 }
 
+/* A pinned realm's thread is busy: main comes next in its queue, as after gos_interrupt(). */
+static void kick_from_outside(gos_g *main_g) {
+  if (!gosi_cas(&main_g->claim, 0u, 1u)) return;
+  main_g->result = GOS_AGAIN;
+  gosi_store(&main_g->status, (uint8_t)G_RUNNABLE);
+  gosi_realm_ready(main_g);
+}
+
 static bool watch(gos_realm *r, gos_ns now) {
   if (gosi_load_acquire(&r->closed)) return false;
   gos_g *main_g = r->main;
   if (r->host.pending && gosi_load(&main_g->status) == G_WAITING && !gosi_load(&r->kicking) && r->host.pending(r->host.u)) {
     gosi_store(&r->kicking, 1u);
-    if (!send_thread(r, M_KICK)) gosi_store(&r->kicking, 0u);
+    if (!send_thread(r, M_KICK)) {
+      gosi_store(&r->kicking, 0u);
+      if (r->host.flags & GOS_HOST_PINNED) kick_from_outside(main_g);
+    }
   }
   uint32_t tick = gosi_load(&r->tick);
   if (tick != r->seen_tick || gosi_load(&r->idle)) {

@@ -29,13 +29,9 @@ static int64_t now(void) {
   return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-static void start(void) {
-  started = now();
-}
+static void start(void) { started = now(); }
 
-static void stop(void) {
-  spent = now() - started;
-}
+static void stop(void) { spent = now() - started; }
 
 static void must(int code) {
   if (code >= 0) return;
@@ -54,13 +50,9 @@ static void expect(int64_t got, int64_t wanted) {
   _exit(1);
 }
 
-static gos_chan *make(size_t cap) {
-  return must_have(gos_chan_make(sizeof(int64_t), cap));
-}
+static gos_chan *make(size_t cap) { return must_have(gos_chan_make(sizeof(int64_t), cap)); }
 
-static void send(gos_chan *c, int64_t v) {
-  must(gos_chan_send(c, &v));
-}
+static void send(gos_chan *c, int64_t v) { must(gos_chan_send(c, &v)); }
 
 static int64_t recv(gos_chan *c) {
   int64_t v;
@@ -68,9 +60,7 @@ static int64_t recv(gos_chan *c) {
   return v;
 }
 
-static void go(void (*fn)(void *), void *arg) {
-  must(gos_go(fn, arg));
-}
+static void go(void (*fn)(void *), void *arg) { must(gos_go(fn, arg)); }
 
 /* What most workloads need: channels, a count, and somebody to wait for. */
 static gos_chan *in, *out, *many[4];
@@ -196,7 +186,7 @@ static void select_ready(int k, long n) {
   start();
   for (int64_t i = 0; i < n; i++) {
     send(many[i % k], i);
-    gos_case cases[] = { GOS_RECV(many[0], &v), GOS_RECV(many[1], &v), GOS_RECV(many[2], &v), GOS_RECV(many[3], &v) };
+    gos_case cases[] = {GOS_RECV(many[0], &v), GOS_RECV(many[1], &v), GOS_RECV(many[2], &v), GOS_RECV(many[3], &v)};
     must(gos_select(cases, k, GOS_FOREVER));
   }
   stop();
@@ -211,7 +201,7 @@ static void select_block(int k, long n) {
   for (int i = 0; i < k; i++) go(send_each, many[i] = make(0));
   start();
   for (int64_t i = 0; i < each * k; i++) {
-    gos_case cases[] = { GOS_RECV(many[0], &v), GOS_RECV(many[1], &v), GOS_RECV(many[2], &v), GOS_RECV(many[3], &v) };
+    gos_case cases[] = {GOS_RECV(many[0], &v), GOS_RECV(many[1], &v), GOS_RECV(many[2], &v), GOS_RECV(many[3], &v)};
     must(gos_select(cases, k, GOS_FOREVER));
   }
   stop();
@@ -222,7 +212,7 @@ static void select4_block(long n) { select_block(4, n); }
 
 static void select_both(gos_chan *to, gos_chan *from) {
   for (int64_t i = 0, v; i < each; i++) {
-    gos_case cases[] = { GOS_SEND(to, &i), GOS_RECV(from, &v) };
+    gos_case cases[] = {GOS_SEND(to, &i), GOS_RECV(from, &v)};
     must(gos_select(cases, 2, GOS_FOREVER));
   }
 }
@@ -249,7 +239,7 @@ static void select_default(long n) {
   in = make(0);
   start();
   for (long i = 0; i < n; i++) {
-    gos_case cases[] = { GOS_RECV(in, &v) };
+    gos_case cases[] = {GOS_RECV(in, &v)};
     expect(gos_select(cases, 1, GOS_NOW), GOS_WOULDBLOCK);
   }
   stop();
@@ -262,7 +252,7 @@ static void select_timeout(long n) { /* the value comes, the second never passes
   start();
   go(send_each, in);
   for (long i = 0; i < n; i++) {
-    gos_case cases[] = { GOS_RECV(in, &v) };
+    gos_case cases[] = {GOS_RECV(in, &v)};
     expect(gos_select(cases, 1, gos_now() + 1000000000), 0);
   }
   stop();
@@ -329,7 +319,7 @@ static void ring_member(void *arg) {
 static void threadring(long n) {
   static struct link links[RING];
   out = make(0);
-  for (int i = 0; i < RING; i++) links[i] = (struct link){ make(0), NULL, i };
+  for (int i = 0; i < RING; i++) links[i] = (struct link){make(0), NULL, i};
   for (int i = 0; i < RING; i++) {
     links[i].to = links[(i + 1) % RING].from;
     go(ring_member, &links[i]);
@@ -358,7 +348,7 @@ static void sieve(long n) { /* an operation is a prime found */
   start();
   go(numbers, c);
   for (long i = 0; i < n; i++) {
-    links[i] = (struct link){ c, make(0), recv(c) };
+    links[i] = (struct link){c, make(0), recv(c)};
     go(filter, &links[i]);
     c = links[i].to;
   }
@@ -379,7 +369,7 @@ static void skynet_node(void *arg) {
   gos_chan *c = make(0);
   int64_t sum = 0, part = me.size / 10;
   for (int i = 0; i < 10; i++) {
-    children[i] = (struct sky){ c, me.first + i * part, part };
+    children[i] = (struct sky){c, me.first + i * part, part};
     go(skynet_node, &children[i]);
   }
   for (int i = 0; i < 10; i++) sum += recv(c);
@@ -388,7 +378,7 @@ static void skynet_node(void *arg) {
 }
 
 static void skynet(long n) { /* an operation is a leaf */
-  struct sky root = { make(0), 0, n };
+  struct sky root = {make(0), 0, n};
   start();
   go(skynet_node, &root);
   expect(recv(root.up), (int64_t)n * (n - 1) / 2);
@@ -426,7 +416,7 @@ static void pipeline_100(long n) { /* an operation is a hop */
   each = n / 101;
   gos_chan *c = in = make(0);
   for (int i = 0; i < 100; i++) {
-    links[i] = (struct link){ c, make(0), 0 };
+    links[i] = (struct link){c, make(0), 0};
     go(stage, &links[i]);
     c = links[i].to;
   }
@@ -484,7 +474,8 @@ static bool enough;
 
 static void spinner(void *unused) {
   (void)unused;
-  while (!__atomic_load_n(&enough, __ATOMIC_RELAXED));
+  while (!__atomic_load_n(&enough, __ATOMIC_RELAXED))
+    ;
 }
 
 static int by_size(const void *a, const void *b) {
@@ -511,7 +502,7 @@ static void late_beside_spinners(long n) {
 
 static void blocker(void *unused) {
   (void)unused;
-  nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+  nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
   gos_waitgroup_done(&wg);
 }
 
@@ -531,35 +522,35 @@ static const struct workload {
   long n;
   const char *unit;
 } workloads[] = {
-  { "yield", yield, 5000000, "ns" },
-  { "spawn_join_1k", spawn_join_1k, 2000000, "ns" },
-  { "spawn_join_100k", spawn_join_100k, 1000000, "ns" },
-  { "pingpong", pingpong, 1000000, "ns" },
-  { "stream", stream, 3000000, "ns" },
-  { "spsc_1", spsc_1, 3000000, "ns" },
-  { "spsc_64", spsc_64, 10000000, "ns" },
-  { "spsc_1024", spsc_1024, 10000000, "ns" },
-  { "mpmc_4x4", mpmc_4x4, 4000000, "ns" },
-  { "select2_ready", select2_ready, 5000000, "ns" },
-  { "select4_ready", select4_ready, 5000000, "ns" },
-  { "select2_block", select2_block, 2000000, "ns" },
-  { "select4_block", select4_block, 2000000, "ns" },
-  { "select_mixed", select_mixed, 1000000, "ns" },
-  { "select_default", select_default, 50000000, "ns" },
-  { "select_timeout", select_timeout, 1000000, "ns" },
-  { "mutex_uncontended", mutex_uncontended, 50000000, "ns" },
-  { "mutex_100", mutex_100, 5000000, "ns" },
-  { "waitgroup", waitgroup, 50000000, "ns" },
-  { "threadring", threadring, 1000000, "ns" },
-  { "sieve", sieve, 2000, "ns" },
-  { "skynet", skynet, 1000000, "ns" },
-  { "fanout", fanout, 1000000, "ns" },
-  { "pipeline_100", pipeline_100, 2020000, "ns" },
-  { "timer_create_stop", timer_create_stop, 2000000, "ns" },
-  { "memory_100k", memory_parked, 100000, "bytes" },
-  { "memory_1m", memory_parked, 1000000, "bytes" },
-  { "late_beside_spinners", late_beside_spinners, 100, "ns" },
-  { "blocking_100", blocking_100, 100, "ns in all" },
+    {"yield", yield, 5000000, "ns"},
+    {"spawn_join_1k", spawn_join_1k, 2000000, "ns"},
+    {"spawn_join_100k", spawn_join_100k, 1000000, "ns"},
+    {"pingpong", pingpong, 1000000, "ns"},
+    {"stream", stream, 3000000, "ns"},
+    {"spsc_1", spsc_1, 3000000, "ns"},
+    {"spsc_64", spsc_64, 10000000, "ns"},
+    {"spsc_1024", spsc_1024, 10000000, "ns"},
+    {"mpmc_4x4", mpmc_4x4, 4000000, "ns"},
+    {"select2_ready", select2_ready, 5000000, "ns"},
+    {"select4_ready", select4_ready, 5000000, "ns"},
+    {"select2_block", select2_block, 2000000, "ns"},
+    {"select4_block", select4_block, 2000000, "ns"},
+    {"select_mixed", select_mixed, 1000000, "ns"},
+    {"select_default", select_default, 50000000, "ns"},
+    {"select_timeout", select_timeout, 1000000, "ns"},
+    {"mutex_uncontended", mutex_uncontended, 50000000, "ns"},
+    {"mutex_100", mutex_100, 5000000, "ns"},
+    {"waitgroup", waitgroup, 50000000, "ns"},
+    {"threadring", threadring, 1000000, "ns"},
+    {"sieve", sieve, 2000, "ns"},
+    {"skynet", skynet, 1000000, "ns"},
+    {"fanout", fanout, 1000000, "ns"},
+    {"pipeline_100", pipeline_100, 2020000, "ns"},
+    {"timer_create_stop", timer_create_stop, 2000000, "ns"},
+    {"memory_100k", memory_parked, 100000, "bytes"},
+    {"memory_1m", memory_parked, 1000000, "bytes"},
+    {"late_beside_spinners", late_beside_spinners, 100, "ns"},
+    {"blocking_100", blocking_100, 100, "ns in all"},
 };
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
 

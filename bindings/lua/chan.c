@@ -7,13 +7,15 @@
 struct gl_chan *gl_check_chan(lua_State *L, int idx, int can) {
   struct gl_chan *ch = gl_check(L, idx, GL_CHAN, "channel");
   if (!(ch->can & can))
-    luaL_argerror(L, idx, can == GL_CAN_SEND ? "cannot send to or close a receive-only channel" : "cannot receive from a send-only channel");
+    luaL_argerror(L, idx,
+                  can == GL_CAN_SEND ? "cannot send to or close a receive-only channel"
+                                     : "cannot receive from a send-only channel");
   return ch;
 }
 
 struct gl_chan *gl_new_chan(lua_State *L, int can, int holds, int nuv) {
   struct gl_chan *ch = lua_newuserdatauv(L, sizeof *ch, nuv);
-  *ch = (struct gl_chan){ .type = &gl_mark[GL_CHAN], .S = gl_of(L), .can = (uint8_t)can, .holds = (uint8_t)holds };
+  *ch = (struct gl_chan){.type = &gl_mark[GL_CHAN], .S = gl_of(L), .can = (uint8_t)can, .holds = (uint8_t)holds};
   lua_rawgeti(L, GL_VALS, GL_CHAN);
   lua_setmetatable(L, -2);
   return ch;
@@ -168,7 +170,7 @@ static int chan_gc(lua_State *L) {
 
 static int chan_tostring(lua_State *L) {
   struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_RECV | GL_CAN_SEND);
-  static const char *const kinds[] = { "", "receive-only channel", "send-only channel", "channel" };
+  static const char *const kinds[] = {"", "receive-only channel", "send-only channel", "channel"};
   if (!ch->c)
     lua_pushliteral(L, "channel: nil");
   else if (lua_getiuservalue(L, 1, 1) == LUA_TSTRING)
@@ -178,11 +180,12 @@ static int chan_tostring(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg gl_chan_functions[] = { { "chan", chan }, { NULL, NULL } };
+const luaL_Reg gl_chan_functions[] = {{"chan", chan}, {NULL, NULL}};
 
-static const luaL_Reg methods[] = { { "send", chan_send }, { "recv", chan_recv }, { "try_send", chan_try_send },
-  { "try_recv", chan_try_recv }, { "close", chan_close }, { "cap", chan_cap }, { "closed", chan_closed },
-  { "sender", chan_sender }, { "receiver", chan_receiver }, { NULL, NULL } };
-static const luaL_Reg meta[] = { { "__len", chan_len }, { "__call", chan_iterate }, { "__close", chan_close },
-  { "__gc", chan_gc }, { "__tostring", chan_tostring }, { NULL, NULL } };
-const struct gl_class gl_chan_classes[] = { { GL_CHAN, "gossamer.channel", methods, meta }, { 0 } };
+static const luaL_Reg methods[] = {
+    {"send", chan_send},         {"recv", chan_recv}, {"try_send", chan_try_send}, {"try_recv", chan_try_recv},
+    {"close", chan_close},       {"cap", chan_cap},   {"closed", chan_closed},     {"sender", chan_sender},
+    {"receiver", chan_receiver}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__len", chan_len}, {"__call", chan_iterate},      {"__close", chan_close},
+                                {"__gc", chan_gc},   {"__tostring", chan_tostring}, {NULL, NULL}};
+const struct gl_class gl_chan_classes[] = {{GL_CHAN, "gossamer.channel", methods, meta}, {0}};

@@ -41,7 +41,8 @@ int gl_failed(lua_State *L, struct gl *S, struct gl_go *me, int code, bool now) 
 
 static lua_Number seconds(lua_State *L, int idx) {
   if (lua_type(L, idx) != LUA_TNUMBER)
-    luaL_argerror(L, idx, lua_pushfstring(L, "seconds expected, got %s (contexts are not supported yet)", luaL_typename(L, idx)));
+    luaL_argerror(
+        L, idx, lua_pushfstring(L, "seconds expected, got %s (contexts are not supported yet)", luaL_typename(L, idx)));
   lua_Number s = lua_tonumber(L, idx);
   luaL_argcheck(L, !isnan(s), idx, "seconds expected, got NaN");
   return s;

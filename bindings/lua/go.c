@@ -17,7 +17,7 @@
 
 #include "lgos.h"
 
-enum { GRACE = 1000000000 }; /* ns for a join to come */
+enum { GRACE = 1000000000 };                              /* ns for a join to come */
 enum { THREAD_OR_RESULT = 1, EXTRAS = 2, WAITGROUP = 3 }; /* user values of a handle */
 
 void gl_link(struct gl_go *ring, struct gl_go *g) {
@@ -181,8 +181,8 @@ static int keep_traceback(lua_State *L) {
   const char *message = lua_tostring(L, -1);
   if (!message && luaL_callmeta(L, 1, "__tostring")) message = lua_tostring(L, -1);
   if (!message) message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-  lua_pushfstring(L, "gossamer: goroutine %I%s%s: %s\n%s\ncreated by goroutine %I", (lua_Integer)g->id, *info.name ? " " : "",
-      info.name, message, traceback, (lua_Integer)info.creator);
+  lua_pushfstring(L, "gossamer: goroutine %I%s%s: %s\n%s\ncreated by goroutine %I", (lua_Integer)g->id,
+                  *info.name ? " " : "", info.name, message, traceback, (lua_Integer)info.creator);
   if (g->a.line) {
     lua_pushfstring(L, " at %s:%d", g->a.src, g->a.line);
     lua_concat(L, 2);
@@ -238,15 +238,16 @@ static void end(struct gl_go *g, lua_State *L, int status) {
   }
   g->L = g->at = NULL;
   unlink_go(g);
-  gl_push_go(svc, g);
+  lua_rawgeti(svc, LUA_REGISTRYINDEX, S->vals);
+  lua_rawgeti(svc, -1, g->slot);
   if (status != LUA_OK || g->nresults > 0)
     lua_xmove(L, svc, 1);
   else
     lua_pushnil(svc);
-  lua_settop(L, 0); /* a dead coroutine to whoever still knows it */
+  lua_settop(L, 0);                             /* a dead coroutine to whoever still knows it */
   lua_setiuservalue(svc, -2, THREAD_OR_RESULT); /* L may be collected from here on */
   if (g->wg) gos_waitgroup_done(g->wg);
-  lua_pop(svc, 1);
+  lua_settop(svc, -3);
   if (status != LUA_OK)
     fail(g);
   else
@@ -311,7 +312,7 @@ struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int 
   gl_set_site(L, &g->a);
   g->labelled = me->labelled || extras;
   g->L = g->at = lua_newthread(L);
-  if (!lua_checkstack(g->L, n + 2)) luaL_error(L, "too many arguments");
+  if (n + 2 > LUA_MINSTACK && !lua_checkstack(g->L, n + 2)) luaL_error(L, "too many arguments");
   gl_reserve(L, S, GL_VALS, 1); /* after all that may run a finalizer, which may take a slot */
   int e = gos_realm_go(S->realm, name, stack, run, &g->a, &g->h);
   if (e < 0) luaL_error(L, e == GOS_NOMEM ? "not enough memory for a goroutine" : "go: %s", gos_strerror(e));
@@ -340,7 +341,8 @@ static bool callable(lua_State *L, int idx) {
 static void copy_labels(lua_State *L, int from, int to) {
   luaL_argcheck(L, lua_istable(L, from), 1, "labels: table expected");
   for (lua_pushnil(L); lua_next(L, from);) {
-    luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, 1, "labels: names and values must be strings");
+    luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, 1,
+                  "labels: names and values must be strings");
     lua_pushvalue(L, -2);
     lua_insert(L, -2);
     lua_rawset(L, to);
@@ -502,7 +504,7 @@ static int go_labels(lua_State *L) {
 
 static int go_status(lua_State *L) {
   struct gl_go *g = check_go(L, 1);
-  gos_info info = { .status = "dead" };
+  gos_info info = {.status = "dead"};
   if (g->L) gos_info_get(g->h, &info, sizeof info);
   lua_pushstring(L, info.status);
   lua_pushstring(L, info.wait_reason); /* NULL gives nil */
@@ -569,10 +571,10 @@ static int goexit(lua_State *L) {
 }
 
 static void add_stack(lua_State *L, luaL_Buffer *b, struct gl_go *g) {
-  gos_info info = { .status = "running" };
+  gos_info info = {.status = "running"};
   gos_info_get(g->h, &info, sizeof info);
   lua_pushfstring(L, "goroutine %I%s%s [%s]:\n", (lua_Integer)g->id, *info.name ? " " : "", info.name,
-      info.wait_reason ? info.wait_reason : info.status);
+                  info.wait_reason ? info.wait_reason : info.status);
   luaL_addvalue(b);
   push_traceback(L, g);
   luaL_addvalue(b);
@@ -614,7 +616,7 @@ static int goroutines(lua_State *L) {
 
 static int on_panic(lua_State *L) {
   struct gl *S = gl_of(L);
-  static const char *const names[] = { "report", "crash", NULL };
+  static const char *const names[] = {"report", "crash", NULL};
   if (!lua_isfunction(L, 1)) {
     S->on_panic = luaL_checkoption(L, 1, NULL, names) ? GL_PANIC_CRASH : GL_PANIC_REPORT;
     return 0;
@@ -627,11 +629,12 @@ static int on_panic(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg gl_go_functions[] = { { "go", go }, { "goexit", goexit }, { "goid", goid }, { "stack", stack },
-  { "goroutines", goroutines }, { "on_panic", on_panic }, { NULL, NULL } };
+const luaL_Reg gl_go_functions[] = {{"go", go},       {"goexit", goexit},         {"goid", goid},
+                                    {"stack", stack}, {"goroutines", goroutines}, {"on_panic", on_panic},
+                                    {NULL, NULL}};
 
-static const luaL_Reg methods[] = { { "join", go_join }, { "done", go_done }, { "interrupt", go_interrupt },
-  { "id", go_id }, { "name", go_name }, { "status", go_status }, { "traceback", go_traceback },
-  { "labels", go_labels }, { NULL, NULL } };
-static const luaL_Reg meta[] = { { "__close", go_close }, { "__tostring", go_tostring }, { NULL, NULL } };
-const struct gl_class gl_go_classes[] = { { GL_GO, "gossamer.goroutine", methods, meta }, { 0 } };
+static const luaL_Reg methods[] = {
+    {"join", go_join},     {"done", go_done},           {"interrupt", go_interrupt}, {"id", go_id}, {"name", go_name},
+    {"status", go_status}, {"traceback", go_traceback}, {"labels", go_labels},       {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__close", go_close}, {"__tostring", go_tostring}, {NULL, NULL}};
+const struct gl_class gl_go_classes[] = {{GL_GO, "gossamer.goroutine", methods, meta}, {0}};

@@ -28,7 +28,19 @@
 #pragma GCC visibility push(hidden)
 
 /* Slots of the value table with a fixed use: metatables of our types, gos.null, a message. */
-enum gl_type { GL_CHAN = 1, GL_GO, GL_CASE, GL_TIMER, GL_MUTEX, GL_WAITGROUP, GL_ONCE, GL_ONCE_GUARD, GL_NULL, GL_NOMEM, GL_FIXED };
+enum gl_type {
+  GL_CHAN = 1,
+  GL_GO,
+  GL_CASE,
+  GL_TIMER,
+  GL_MUTEX,
+  GL_WAITGROUP,
+  GL_ONCE,
+  GL_ONCE_GUARD,
+  GL_NULL,
+  GL_NOMEM,
+  GL_FIXED
+};
 
 /* Every userdata of ours begins with the address of its type's mark, which no other userdata can
    contain: cheaper to check than a metatable. */
@@ -37,8 +49,8 @@ extern const char gl_mark[GL_FIXED];
 /* What a goroutine of the realm, or a timer's function, is given as its argument. */
 struct gl_arg {
   struct gl *S;
-  int kind;             /* GL_GO, GL_TIMER; 0: runtime code */
-  int line;             /* where it was created: line and chunk; 0: unknown */
+  int kind; /* GL_GO, GL_TIMER; 0: runtime code */
+  int line; /* where it was created: line and chunk; 0: unknown */
   char src[LUA_IDSIZE];
 };
 
@@ -47,52 +59,52 @@ struct gl_arg {
  * result; 2 nil or a table of extras (name, labels, interrupt, traceback); 3, if there, its
  * wait group. */
 struct gl_go {
-  const char *type;     /* GL_GO's mark */
+  const char *type; /* GL_GO's mark */
   struct gl_arg a;
-  gos_g *h;             /* NULL: given back, it has ended and nobody is inside gos_join(h) */
-  lua_State *L;         /* NULL: ended */
-  lua_State *at;        /* the state whose call waits: L, or a coroutine that L resumed */
+  gos_g *h;      /* NULL: given back, it has ended and nobody is inside gos_join(h) */
+  lua_State *L;  /* NULL: ended */
+  lua_State *at; /* the state whose call waits: L, or a coroutine that L resumed */
   uint64_t id;
-  gos_waitgroup *wg;    /* counts it; NULL: none */
-  char *text;           /* the report of its error, until that has been seen */
-  gos_ns died;          /* when it failed */
+  gos_waitgroup *wg;         /* counts it; NULL: none */
+  char *text;                /* the report of its error, until that has been seen */
+  gos_ns died;               /* when it failed */
   struct gl_go *prev, *next; /* in gl.live, then perhaps gl.unseen */
-  int slot;             /* its anchor */
-  int nresults;         /* more than 1: user value 1 is a table of them */
-  int joiners;          /* goroutines inside gos_join(h) */
+  int slot;                  /* its anchor */
+  int nresults;              /* more than 1: user value 1 is a table of them */
+  int joiners;               /* goroutines inside gos_join(h) */
   bool failed, unseen, labelled, interrupted, on_panic;
 };
 
 struct gl_chan {
-  const char *type;     /* GL_CHAN's mark */
+  const char *type; /* GL_CHAN's mark */
   struct gl *S;
-  gos_chan *c;          /* NULL: the nil channel */
-  gos_timer *t;         /* feeds it; NULL: none */
-  gos_g *h;             /* of the goroutine whose end closes it; NULL: none */
-  uint8_t can;          /* GL_CAN_RECV, GL_CAN_SEND */
-  uint8_t holds;        /* GL_VALUES, GL_TIMES, GL_NOTHING */
+  gos_chan *c;   /* NULL: the nil channel */
+  gos_timer *t;  /* feeds it; NULL: none */
+  gos_g *h;      /* of the goroutine whose end closes it; NULL: none */
+  uint8_t can;   /* GL_CAN_RECV, GL_CAN_SEND */
+  uint8_t holds; /* GL_VALUES, GL_TIMES, GL_NOTHING */
 };
 enum { GL_CAN_RECV = 1, GL_CAN_SEND = 2 };
 enum { GL_VALUES, GL_TIMES, GL_NOTHING };
 
 struct gl {
-  gos_realm *realm;     /* NULL: closed */
-  lua_State *mainL;     /* the state family's main thread */
-  lua_State *svc;       /* a thread on which runtime code runs that belongs to no goroutine */
-  const void *null;     /* gos.null */
-  void *thread;         /* the home thread's thread pointer */
-  struct gl_go *cur;    /* the goroutine that runs: see GL_WAIT */
+  gos_realm *realm;  /* NULL: closed */
+  lua_State *mainL;  /* the state family's main thread */
+  lua_State *svc;    /* a thread on which runtime code runs that belongs to no goroutine */
+  const void *null;  /* gos.null */
+  void *thread;      /* the home thread's thread pointer */
+  struct gl_go *cur; /* the goroutine that runs: see GL_WAIT */
   struct gl_go *main;
   struct gl_go service; /* stands for runtime code in gl_self() */
   struct gl_go live;    /* ring of the goroutines that have not ended, main included */
   struct gl_go unseen;  /* ring of those that failed unseen, oldest first */
   struct gl_arg reaper_arg;
-  gos_timer *reaper;    /* reports errors nobody joined in time */
+  gos_timer *reaper; /* reports errors nobody joined in time */
   enum { GL_PANIC_REPORT, GL_PANIC_CRASH, GL_PANIC_CALL } on_panic;
-  int panic_fn;         /* slot of its function */
-  lua_Hook hook;        /* of mainL, when main began to wait */
+  int panic_fn;  /* slot of its function */
+  lua_Hook hook; /* of mainL, when main began to wait */
   /* the value table: slots 1..nslots exist; next[] links the free ones */
-  int vals;             /* its key in the registry */
+  int vals; /* its key in the registry */
   int *next, nslots, nfree, free;
 };
 
@@ -131,10 +143,10 @@ struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline);
    false: the error is on the stack. */
 bool gl_signals(lua_State *L, struct gl *S);
 /* Every call that may switch goroutines stands in a GL_WAIT: it keeps S->cur right. */
-#define GL_WAIT(L, S, me, e, call) \
-  do { \
-    (e) = (call); \
-    (S)->cur = (me); \
+#define GL_WAIT(L, S, me, e, call)                                                                                     \
+  do {                                                                                                                 \
+    (e) = (call);                                                                                                      \
+    (S)->cur = (me);                                                                                                   \
   } while ((e) == GOS_AGAIN && gl_signals((L), (S)))
 
 /* ---- go.c ---------------------------------------------------------------------------------- */
@@ -144,8 +156,8 @@ struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int 
 void gl_report_all(struct gl *S); /* every error nobody has seen goes to stderr */
 void gl_reap(void *arg);          /* reports errors that were not joined in time */
 void gl_go_start_failed(void *arg);
-void gl_go_free_all(struct gl *S); /* gives back the handles of those that have not ended */
-void gl_push_go(lua_State *L, struct gl_go *g); /* its handle; only while it is anchored */
+void gl_go_free_all(struct gl *S);                 /* gives back the handles of those that have not ended */
+void gl_push_go(lua_State *L, struct gl_go *g);    /* its handle; only while it is anchored */
 void gl_link(struct gl_go *ring, struct gl_go *g); /* as the last one */
 
 /* ---- chan.c -------------------------------------------------------------------------------- */
@@ -185,7 +197,8 @@ struct gl_class {
 };
 extern const luaL_Reg gl_realm_functions[], gl_go_functions[], gl_chan_functions[], gl_select_functions[],
     gl_sync_functions[], gl_time_functions[];
-extern const struct gl_class gl_go_classes[], gl_chan_classes[], gl_select_classes[], gl_sync_classes[], gl_time_classes[];
+extern const struct gl_class gl_go_classes[], gl_chan_classes[], gl_select_classes[], gl_sync_classes[],
+    gl_time_classes[];
 
 #pragma GCC visibility pop
 #endif

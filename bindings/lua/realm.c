@@ -60,16 +60,16 @@ static void start_failed(void *u, void *arg) {
 }
 
 static gos_realm *new_realm(struct gl *S, int *err) {
-  return gos_realm_new(&(gos_host){ .size = sizeof(gos_host),
-                                    .flags = GOS_HOST_PINNED,
-                                    .language = "lua",
-                                    .u = S,
-                                    .stack = STACK,
-                                    .pending = pending,
-                                    .alone = alone,
-                                    .start_failed = start_failed,
-                                    .site = site },
-      err);
+  return gos_realm_new(&(gos_host){.size = sizeof(gos_host),
+                                   .flags = GOS_HOST_PINNED,
+                                   .language = "lua",
+                                   .u = S,
+                                   .stack = STACK,
+                                   .pending = pending,
+                                   .alone = alone,
+                                   .start_failed = start_failed,
+                                   .site = site},
+                       err);
 }
 
 static int close_state(lua_State *L) {
@@ -125,7 +125,7 @@ static struct gl_go *new_main(lua_State *L, struct gl *S) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->vals);
   struct gl_go *g = memset(lua_newuserdatauv(L, sizeof *g, 2), 0, sizeof *g);
   g->type = &gl_mark[GL_GO];
-  g->a = (struct gl_arg){ .S = S, .kind = GL_GO };
+  g->a = (struct gl_arg){.S = S, .kind = GL_GO};
   g->L = g->at = S->mainL;
   gl_reserve(L, S, -2, 1);
   g->slot = gl_anchor(L, S, -2);
@@ -141,7 +141,8 @@ struct gl *gl_open(lua_State *L) {
     return S;
   }
   if (gos_abi_version() != GOS_ABI)
-    luaL_error(L, "gossamer: this module needs a libgossamer with ABI %d, but ABI %d is loaded", GOS_ABI, gos_abi_version());
+    luaL_error(L, "gossamer: this module needs a libgossamer with ABI %d, but ABI %d is loaded", GOS_ABI,
+               gos_abi_version());
   struct gl *S = memset(lua_newuserdatauv(L, sizeof *S, 0), 0, sizeof *S);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, close_state);
@@ -153,12 +154,14 @@ struct gl *gl_open(lua_State *L) {
   S->svc = new_service(L);
   new_values(L, S);
   S->main = new_main(L, S);
-  S->service.a = (struct gl_arg){ .S = S };
+  S->service.a = (struct gl_arg){.S = S};
   S->reaper_arg = S->service.a;
   int err;
   S->realm = new_realm(S, &err);
   if (!S->realm)
-    luaL_error(L, err == GOS_PERM ? "gossamer: this thread already runs the goroutines of another state" : "gossamer: %s", gos_strerror(err));
+    luaL_error(L,
+               err == GOS_PERM ? "gossamer: this thread already runs the goroutines of another state" : "gossamer: %s",
+               gos_strerror(err));
   S->main->h = gos_realm_main(S->realm);
   S->main->id = gos_g_id(S->main->h);
   gl_link(&S->live, S->main);
@@ -171,7 +174,8 @@ struct gl *gl_open(lua_State *L) {
 }
 
 void gl_wrong_thread(lua_State *L, struct gl *S) {
-  luaL_error(L, S->realm ? "gossamer: a Lua state belongs to the thread that first used it" : "gossamer: the Lua state is being closed");
+  luaL_error(L, S->realm ? "gossamer: a Lua state belongs to the thread that first used it"
+                         : "gossamer: the Lua state is being closed");
 }
 
 void gl_set_site(lua_State *L, struct gl_arg *a) {
@@ -231,17 +235,25 @@ static int gomaxprocs(lua_State *L) {
 
 static int stats(lua_State *L) {
   struct gl *S = gl_of(L);
-  gos_stats s = { .size = sizeof s };
+  gos_stats s = {.size = sizeof s};
   int e = gos_stats_get(&s, sizeof s);
   if (e < 0) return luaL_error(L, "%s", gos_strerror(e));
   const struct {
     const char *name;
     uint64_t n;
-  } rows[] = { { "goroutines", (uint64_t)s.goroutines }, { "threads", (uint64_t)s.threads },
-    { "idle_threads", (uint64_t)s.idle_threads }, { "procs", (uint64_t)s.procs }, { "created", s.created },
-    { "switches_out", s.switches_out }, { "steals", s.steals }, { "handoffs", s.handoffs }, { "parks", s.parks },
-    { "wakes", s.wakes }, { "stacks", s.stacks }, { "stack_bytes", s.stack_bytes },
-    { "anchored", (uint64_t)(S->nslots - S->nfree - GL_FIXED + 1) } };
+  } rows[] = {{"goroutines", (uint64_t)s.goroutines},
+              {"threads", (uint64_t)s.threads},
+              {"idle_threads", (uint64_t)s.idle_threads},
+              {"procs", (uint64_t)s.procs},
+              {"created", s.created},
+              {"switches_out", s.switches_out},
+              {"steals", s.steals},
+              {"handoffs", s.handoffs},
+              {"parks", s.parks},
+              {"wakes", s.wakes},
+              {"stacks", s.stacks},
+              {"stack_bytes", s.stack_bytes},
+              {"anchored", (uint64_t)(S->nslots - S->nfree - GL_FIXED + 1)}};
   lua_createtable(L, 0, sizeof rows / sizeof *rows);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     lua_pushinteger(L, (lua_Integer)rows[i].n);
@@ -250,5 +262,6 @@ static int stats(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg gl_realm_functions[] = { { "gosched", gosched }, { "num_goroutine", num_goroutine }, { "num_cpu", num_cpu },
-  { "gomaxprocs", gomaxprocs }, { "stats", stats }, { NULL, NULL } };
+const luaL_Reg gl_realm_functions[] = {{"gosched", gosched}, {"num_goroutine", num_goroutine},
+                                       {"num_cpu", num_cpu}, {"gomaxprocs", gomaxprocs},
+                                       {"stats", stats},     {NULL, NULL}};

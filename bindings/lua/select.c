@@ -18,7 +18,7 @@ struct gl_case {
 
 static int new_case(lua_State *L, int op, struct gl_chan *ch, int handler, int value) {
   struct gl_case *cs = lua_newuserdatauv(L, sizeof *cs, 3);
-  *cs = (struct gl_case){ &gl_mark[GL_CASE], ch, op };
+  *cs = (struct gl_case){&gl_mark[GL_CASE], ch, op};
   lua_rawgeti(L, GL_VALS, GL_CASE);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, 1);
@@ -65,7 +65,7 @@ static int bad_case(lua_State *L, int i, const char *why) {
 /* Reads case i of the table at 1 from the top of the stack; pops it. */
 static void read_case(lua_State *L, struct sel *s, int i) {
   gos_case *c = &s->cases[i];
-  *c = (gos_case){ .v = &s->values[i] };
+  *c = (gos_case){.v = &s->values[i]};
   struct gl_case *cs;
   if ((s->chans[i] = gl_test(L, -1, GL_CHAN))) {
     c->op = 1;
@@ -153,14 +153,15 @@ static int select_(lua_State *L) {
   lua_settop(L, 1);
   int def = option(L, "default"), timeout = option(L, "timeout"), ordered = option(L, "ordered");
   if (lua_type(L, option(L, "ctx")) != LUA_TNIL) return luaL_argerror(L, 1, "ctx: contexts are not supported yet");
-  if (!lua_isnil(L, timeout) && (lua_type(L, timeout) != LUA_TNUMBER || lua_tonumber(L, timeout) != lua_tonumber(L, timeout)))
+  if (!lua_isnil(L, timeout) &&
+      (lua_type(L, timeout) != LUA_TNUMBER || lua_tonumber(L, timeout) != lua_tonumber(L, timeout)))
     return luaL_argerror(L, 1, "timeout: seconds expected");
   lua_Unsigned n = lua_rawlen(L, 1);
   luaL_argcheck(L, n <= MOST, 1, "too many cases");
   gos_case cases[ON_STACK];
   gl_value values[ON_STACK];
   struct gl_chan *chans[ON_STACK];
-  struct sel s = { .n = (int)n, .cases = cases, .values = values, .chans = chans };
+  struct sel s = {.n = (int)n, .cases = cases, .values = values, .chans = chans};
   if (n > ON_STACK) get_room(L, &s, (int)n);
   for (int i = 0; i < s.n; i++) {
     lua_rawgeti(L, 1, i + 1);
@@ -183,7 +184,7 @@ static int select_(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg gl_select_functions[] = { { "select", select_ }, { "recv", recv_case }, { "send", send_case }, { NULL, NULL } };
+const luaL_Reg gl_select_functions[] = {{"select", select_}, {"recv", recv_case}, {"send", send_case}, {NULL, NULL}};
 
-static const luaL_Reg none[] = { { NULL, NULL } };
-const struct gl_class gl_select_classes[] = { { GL_CASE, "gossamer.case", none, none }, { 0 } };
+static const luaL_Reg none[] = {{NULL, NULL}};
+const struct gl_class gl_select_classes[] = {{GL_CASE, "gossamer.case", none, none}, {0}};

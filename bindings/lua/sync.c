@@ -93,7 +93,7 @@ static int waitgroup(lua_State *L) {
 static int add(lua_State *L, gos_waitgroup *wg, lua_Integer n) {
   gl_self(L, gl_of(L));
   int e = gos_waitgroup_add(wg, n);
-  if (e == GOS_INVAL) return luaL_error(L, n < 0 ? "negative wait group counter" : "wait group counter out of range");
+  if (e == GOS_INVAL) return luaL_error(L, n < 0 ? "negative WaitGroup counter" : "WaitGroup counter out of range");
   if (e < 0) return luaL_error(L, "%s", gos_strerror(e));
   return 0;
 }
@@ -122,7 +122,7 @@ static int waitgroup_go(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   struct gl_go *g = gl_spawn(L, lua_gettop(L) - 2, NULL, 0, 0, 1);
   int e = gos_waitgroup_add(wg, 1); /* it has not run yet */
-  if (e < 0) return luaL_error(L, "wait group counter out of range");
+  if (e < 0) return luaL_error(L, "WaitGroup counter out of range");
   g->wg = wg;
   return 1;
 }
@@ -167,17 +167,18 @@ static int once_guard_close(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg gl_sync_functions[] = { { "mutex", mutex }, { "waitgroup", waitgroup }, { "once", once }, { NULL, NULL } };
+const luaL_Reg gl_sync_functions[] = {{"mutex", mutex}, {"waitgroup", waitgroup}, {"once", once}, {NULL, NULL}};
 
-static const luaL_Reg mutex_methods[] = { { "lock", mutex_lock }, { "try_lock", mutex_try_lock }, { "unlock", mutex_unlock },
-  { "guard", mutex_guard }, { NULL, NULL } };
-static const luaL_Reg mutex_meta[] = { { "__close", mutex_unlock }, { NULL, NULL } };
-static const luaL_Reg waitgroup_methods[] = { { "add", waitgroup_add }, { "done", waitgroup_done },
-  { "wait", waitgroup_wait }, { "go", waitgroup_go }, { NULL, NULL } };
-static const luaL_Reg once_methods[] = { { "do_", once_do }, { NULL, NULL } };
-static const luaL_Reg once_guard_meta[] = { { "__close", once_guard_close }, { NULL, NULL } };
-static const luaL_Reg none[] = { { NULL, NULL } };
-const struct gl_class gl_sync_classes[] = { { GL_MUTEX, "gossamer.mutex", mutex_methods, mutex_meta },
-  { GL_WAITGROUP, "gossamer.waitgroup", waitgroup_methods, none },
-  { GL_ONCE, "gossamer.once", once_methods, none },
-  { GL_ONCE_GUARD, "gossamer.once_guard", none, once_guard_meta }, { 0 } };
+static const luaL_Reg mutex_methods[] = {
+    {"lock", mutex_lock}, {"try_lock", mutex_try_lock}, {"unlock", mutex_unlock}, {"guard", mutex_guard}, {NULL, NULL}};
+static const luaL_Reg mutex_meta[] = {{"__close", mutex_unlock}, {NULL, NULL}};
+static const luaL_Reg waitgroup_methods[] = {
+    {"add", waitgroup_add}, {"done", waitgroup_done}, {"wait", waitgroup_wait}, {"go", waitgroup_go}, {NULL, NULL}};
+static const luaL_Reg once_methods[] = {{"do_", once_do}, {NULL, NULL}};
+static const luaL_Reg once_guard_meta[] = {{"__close", once_guard_close}, {NULL, NULL}};
+static const luaL_Reg none[] = {{NULL, NULL}};
+const struct gl_class gl_sync_classes[] = {{GL_MUTEX, "gossamer.mutex", mutex_methods, mutex_meta},
+                                           {GL_WAITGROUP, "gossamer.waitgroup", waitgroup_methods, none},
+                                           {GL_ONCE, "gossamer.once", once_methods, none},
+                                           {GL_ONCE_GUARD, "gossamer.once_guard", none, once_guard_meta},
+                                           {0}};

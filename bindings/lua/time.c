@@ -16,7 +16,7 @@ struct timer {
   struct gl_arg a;  /* of a function's timer */
   gos_timer *t;
   bool ticker, calls;
-  int slot;        /* the anchor of a function's timer while calls are to come */
+  int slot; /* the anchor of a function's timer while calls are to come */
   int to_come;
 };
 
@@ -239,9 +239,9 @@ static int timer_gc(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg gl_time_functions[] = { { "sleep", sleep_ }, { "now", now }, { "after", after }, { "tick", tick },
-  { "timer", timer }, { "ticker", ticker }, { "after_func", after_func }, { NULL, NULL } };
+const luaL_Reg gl_time_functions[] = {{"sleep", sleep_}, {"now", now},       {"after", after},           {"tick", tick},
+                                      {"timer", timer},  {"ticker", ticker}, {"after_func", after_func}, {NULL, NULL}};
 
-static const luaL_Reg methods[] = { { "stop", timer_stop }, { "reset", timer_reset }, { NULL, NULL } };
-static const luaL_Reg meta[] = { { "__index", timer_index }, { "__close", timer_stop }, { "__gc", timer_gc }, { NULL, NULL } };
-const struct gl_class gl_time_classes[] = { { GL_TIMER, "gossamer.timer", methods, meta }, { 0 } };
+static const luaL_Reg methods[] = {{"stop", timer_stop}, {"reset", timer_reset}, {NULL, NULL}};
+static const luaL_Reg meta[] = {{"__index", timer_index}, {"__close", timer_stop}, {"__gc", timer_gc}, {NULL, NULL}};
+const struct gl_class gl_time_classes[] = {{GL_TIMER, "gossamer.timer", methods, meta}, {0}};

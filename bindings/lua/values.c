@@ -15,7 +15,7 @@
 
 enum { INT = 0xFFFA, CONST = 0xFFFB, SLOT = 0xFFFC };
 enum { FALSE, TRUE, NULL_ };
-#define BOX(tag, payload) ((gl_value)(tag) << 48 | ((uint64_t)(payload) & 0xFFFFFFFFFFFF))
+#define BOX(tag, payload) ((gl_value)(tag) << 48 | ((uint64_t)(payload)&0xFFFFFFFFFFFF))
 #define TAG(v) ((int)((v) >> 48))
 #define PAYLOAD(v) ((int64_t)((v) << 16) >> 16)
 
@@ -80,8 +80,7 @@ gl_value gl_encode(lua_State *L, struct gl *S, int vals, int idx, bool reserved)
       if (TAG(v) < INT) return v;
     }
     break;
-  case LUA_TBOOLEAN:
-    return BOX(CONST, lua_toboolean(L, idx) ? TRUE : FALSE);
+  case LUA_TBOOLEAN: return BOX(CONST, lua_toboolean(L, idx) ? TRUE : FALSE);
   case LUA_TUSERDATA:
     if (lua_touserdata(L, idx) == S->null) return BOX(CONST, NULL_);
     break;
@@ -93,9 +92,7 @@ gl_value gl_encode(lua_State *L, struct gl *S, int vals, int idx, bool reserved)
 
 void gl_push(lua_State *L, struct gl *S, int vals, gl_value v) {
   switch (TAG(v)) {
-  case INT:
-    lua_pushinteger(L, PAYLOAD(v));
-    return;
+  case INT: lua_pushinteger(L, PAYLOAD(v)); return;
   case CONST:
     if (PAYLOAD(v) == NULL_)
       lua_rawgeti(L, vals, GL_NULL);

@@ -215,7 +215,7 @@ PyObject *chan_of(PyObject *source) {
 /* ---- types ---------------------------------------------------------------------------------- */
 #define SEND_METHODS                                                                                                  \
   { "send", METHOD(chan_send), METH_FASTCALL | METH_KEYWORDS,                                                           \
-    "send($self, v, timeout=None, *, ctx=None)\n--\n\n"                                                                 \
+    "send($self, v, /, timeout=None, *, ctx=None)\n--\n\n"                                                                 \
     "Waits until v is received or buffered. timeout in seconds (None: for ever) raises TimeoutError.\n"                 \
     "A closed channel raises ChanClosed. v stays with the caller when this raises. Go: ch <- v." },                     \
   { "try_send", METHOD(chan_try_send), METH_O,                                                                          \

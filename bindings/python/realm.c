@@ -318,6 +318,10 @@ PyMethodDef realm_methods[] = {
 int realm_init(PyObject *module) {
   (void)module;
   rt.interp = PyInterpreterState_Get();
+  /* Whoever imports threading first is the main thread to it: that must be no goroutine. */
+  PyObject *threading = PyImport_ImportModule("threading");
+  if (!threading) return -1;
+  Py_DECREF(threading);
   const char *why = NULL;
   if (compat_init(&why) < 0) {
     if (PyErr_Occurred()) return -1;

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import time
-import traceback
 from typing import NamedTuple
 
 from ._gossamer import (
@@ -53,6 +52,8 @@ def stats() -> Stats:
 
 
 def _describe(g, frame) -> str:
+    import traceback  # not needed until now
+
     state = g.wait_reason or g.status
     name = f" [{g.name}]" if g.name else ""
     lines = [f"goroutine {g.id}{name} ({state}):\n"]

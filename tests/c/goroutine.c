@@ -110,11 +110,11 @@ TEST(release_before_the_end) {
 static void note_id(void *arg) { *(uint64_t *)arg = gos_goid(); }
 
 TEST(numbers_are_never_used_twice) {
-  uint64_t last = gos_goid(), id = 0;
-  CHECK(last > 0);
-  for (int i = 0; i < 100; i++, last = id) {
-    finish(spawn(note_id, &id));
-    CHECK(id > last);
+  uint64_t id[200] = { gos_goid() };
+  CHECK(id[0] > 0);
+  for (int i = 1; i < 200; i++) {
+    finish(spawn(note_id, &id[i]));
+    for (int k = 0; k < i; k++) CHECK(id[i] != id[k]);
   }
 }
 

@@ -125,7 +125,10 @@ TEST_RAW(panic_runs_the_deferred) {
   CHECK_EQ(deferred, 5);
 }
 
+/* After fork() ThreadSanitizer has a thread more than it says, which might be about to wake somebody:
+   no deadlock is reported then. tests/crash has the reports without a fork. */
 TEST_RAW(deadlock_goes_to_the_hook_and_main) {
+  if (TEST_TSAN) return;
   CHECK_EQ(gos_init(CONFIG(.on_deadlock = keep_report)), GOS_OK);
   gos_go(for_ever, NULL);
   gos_chan *c = gos_chan_make(0, 0);
@@ -138,6 +141,7 @@ TEST_RAW(deadlock_goes_to_the_hook_and_main) {
 static void sends_one(void *c) { CHECK_EQ(gos_chan_send(c, NULL), GOS_OK); }
 
 TEST_RAW(life_goes_on_after_a_reported_deadlock) {
+  if (TEST_TSAN) return;
   CHECK_EQ(gos_init(CONFIG(.on_deadlock = keep_report)), GOS_OK);
   gos_chan *c = gos_chan_make(0, 0);
   for (int i = 0; i < 3; i++) CHECK_EQ(gos_chan_recv(c, NULL), GOS_DEADLOCK);

@@ -53,13 +53,12 @@ __attribute__((format(printf, 3, 4), noreturn)) TEST_UNUSED void test_fail(const
 
 TEST_UNUSED long test_env(const char *name, long or) { const char *s = getenv(name); return s && *s ? atol(s) : or; }
 /* n, more or less of it as $GOSSAMER_TEST_SCALE says, at least 1. */
-TEST_UNUSED long scaled(long n) { const char *s = getenv("GOSSAMER_TEST_SCALE"); double k = s && *s ? atof(s) : TEST_TSAN ? 0.1 : 1;
-  return n * k < 1 ? 1 : (long)(n * k); }
+TEST_UNUSED long scaled(long n) { const char *s = getenv("GOSSAMER_TEST_SCALE");
+  double k = s && *s ? atof(s) : TEST_TSAN ? 0.1 : 1; return n * k < 1 ? 1 : (long)(n * k); }
 /* scaled(n) goroutines that live at once: gcc's ThreadSanitizer ends at some 6,000. */
 TEST_UNUSED long scaled_live(long n) { long k = scaled(n); return TEST_TSAN && k > 5000 ? 5000 : k; }
 TEST_UNUSED gos_g *spawn(void (*fn)(void *), void *arg) { int e = 0; gos_g *g = gos_go_opts(NULL, fn, arg, &e);
-  if (g) return g;
-  test_fail(__FILE__, __LINE__, "gos_go_opts: %s", gos_strerror(e)); }
+  return g ? g : (test_fail(__FILE__, __LINE__, "gos_go_opts: %s", gos_strerror(e)), NULL); }
 TEST_UNUSED void finish(gos_g *g) { CHECK_EQ(gos_join(g, GOS_FOREVER), GOS_OK); gos_release(g); }
 /* Returns when g waits for this reason. */
 TEST_UNUSED void until_parked(gos_g *g, const char *reason) { gos_info i;

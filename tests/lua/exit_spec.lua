@@ -246,8 +246,11 @@ describe("loading", function()
   end)
 end)
 
+-- AddressSanitizer needs more address space than the limits here leave.
+local limited = (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) and pending or it
+
 describe("limits", function()
-  it("of memory give a clear error, and what runs goes on", function()
+  limited("of memory give a clear error, and what runs goes on", function()
     local out, status = script([[
       local ch, n = gos.chan(), 0
       local ok, err = pcall(function()
@@ -263,7 +266,7 @@ describe("limits", function()
     assert.are.equal(0, status, out)
     shows(out, "not enough memory", "true\ttrue\tok")
   end)
-  it("of memory inside many sends lose nothing", function()
+  limited("of memory inside many sends lose nothing", function()
     local out, status = script([[
       local ch, sent = gos.chan(1000000), 0
       local ok, err = pcall(function()

@@ -378,7 +378,11 @@ describe("introspection", function()
     assert.are.equal("runnable", (g:status()))
     assert.are.same({ true, "runnable", nil }, { g:join() })
     assert.are.same({ "dead" }, { g:status() })
-    local _, s = gos.go(function() for _, h in ipairs(gos.goroutines()) do if h:id() == gos.goid() then return h:status() end end end):join()
+    local _, s = gos.go(function()
+      for _, h in ipairs(gos.goroutines()) do
+        if h:id() == gos.goid() then return h:status() end
+      end
+    end):join()
     assert.are.equal("running", s)
   end)
   it("counts what the runtime does", function()

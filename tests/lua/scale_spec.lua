@@ -4,7 +4,7 @@
 local gos = require "gossamer"
 local support = require "tests.lua.support"
 
-local MANY = os.getenv "GOSSAMER_LUA_STRESS" and 2000 or 100000
+local MANY = (os.getenv "GOSSAMER_LUA_STRESS" or "") ~= "" and 2000 or 100000
 
 describe(MANY .. " goroutines", function()
   it("are parked on a channel, woken and joined", function()
@@ -18,7 +18,8 @@ describe(MANY .. " goroutines", function()
       end)
     end
     support.settle()
-    assert.are.equal(MANY + 1, gos.num_goroutine())
+    assert.is_true(gos.num_goroutine() > MANY)
+    for i = 1, MANY do assert(gs[i]:status() == "waiting") end
     for i = 1, MANY do ch:send(i) end
     for i = 1, MANY do
       local _, r = gs[i]:join()
@@ -26,7 +27,6 @@ describe(MANY .. " goroutines", function()
       sum = sum + done:recv()
     end
     assert.are.equal(MANY * (MANY + 1) // 2, sum)
-    assert.are.equal(1, gos.num_goroutine())
   end)
 
   it("are woken by a close", function()

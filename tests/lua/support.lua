@@ -12,7 +12,7 @@ local stress = {
   generational = function() collectgarbage "generational" end,
   step = function()
     collectgarbage("incremental", 50, 400)
-    debug.sethook(function() collectgarbage("step", 10) end, "", 100)
+    debug.sethook(function() collectgarbage("step", 10) end, "", 2000)
   end,
   full = function()
     debug.sethook(function() collectgarbage() end, "", 20000)

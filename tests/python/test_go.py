@@ -108,7 +108,7 @@ def test_join_raises_what_the_goroutine_raised(stderr):
 
 def test_exception_collects(stderr):
     g = go(boom)
-    runtime.gosched()
+    g.done.recv_ok()
     assert isinstance(g.exception(), ValueError)
     del g
     gc.collect()
@@ -117,9 +117,10 @@ def test_exception_collects(stderr):
 
 
 def test_reported_at_death_without_handle(stderr):
+    n = runtime.num_goroutine()
     go(boom, "unheld")
-    sleep(0)
-    runtime.gosched()
+    while runtime.num_goroutine() > n:
+        runtime.gosched()
     text = stderr()
     assert text.count("ValueError: ('boom', 'unheld')") == 1
     assert "unhandled exception" in text and "Traceback" in text

@@ -168,7 +168,7 @@ def test_mutex_between_threads_and_goroutines():
     assert n == [1800]
 
 
-def test_once():
+def test_once(settle):
     once, calls, ch = Once(), [], Chan()
 
     def slow():
@@ -176,8 +176,7 @@ def test_once():
         ch.recv()
 
     gs = [go(once.do, slow) for _ in range(10)]
-    for _ in range(30):
-        runtime.gosched()
+    settle(*gs)
     assert calls == [1] and not any(g.status == "dead" for g in gs)
     ch.send(1)
     for g in gs:

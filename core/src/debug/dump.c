@@ -12,15 +12,15 @@ static const char *const status_text[] = {
 static void fill(gos_g *g, gos_info *out) {
   memset(out, 0, sizeof *out);
   uint8_t status = gosi_load(&g->status), reason = gosi_load(&g->reason);
-  out->id = g->id;
-  out->creator = g->creator;
+  out->id = gosi_load(&g->id);
+  out->creator = gosi_load(&g->creator);
   out->status = status_text[status];
   if (status == G_WAITING) {
     out->wait_reason = gosi_reason_text[reason < WAIT_REASONS ? reason : 0];
-    out->since = g->since;
+    out->since = gosi_load(&g->since);
   }
   gosi_extra *x = gosi_load_acquire(&g->extra);
-  if (x) snprintf(out->name, sizeof out->name, "%s", x->name);
+  for (size_t i = 0; x && i + 1 < sizeof out->name && (out->name[i] = gosi_load(&x->name[i])); i++) {}
   if (status != G_DEAD && status != G_FREE) gosi_g_site(g, out->site, sizeof out->site);
 }
 
@@ -70,7 +70,7 @@ static void one(gos_g *g, void *u) {
   char line[512], state[96];
   uint8_t status = gosi_load(&g->status), reason = gosi_load(&g->reason);
   if ((g->flags & GF_FOREIGN) || status == G_DEAD) return;
-  gos_ns minutes = status == G_WAITING ? (gosi_os_now() - g->since) / 60000000000LL : 0;
+  gos_ns minutes = status == G_WAITING ? (gosi_os_now() - gosi_load(&g->since)) / 60000000000LL : 0;
   const char *what = status == G_WAITING ? gosi_reason_text[reason < WAIT_REASONS ? reason : 0] : status_text[status];
   if (minutes > 0)
     snprintf(state, sizeof state, "%s, %lld minutes", what, (long long)minutes);

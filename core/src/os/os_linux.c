@@ -27,11 +27,28 @@
 /* Without guard markers every guard splits a mapping, and vm.max_map_count (65,530 by
    default) ends them all; half is left for the rest of the process. */
 enum { GUARD_BUDGET = 24000 };
-static bool have_markers = true;
+static bool have_markers;
 static int guards_by_mprotect;
 static bool have_membarrier;
 
+/* Does a guard marker really fault? Emulators accept any advice and do nothing; a system
+   call that reads the page tells without a signal. */
+static bool probe_markers(void) {
+  int fds[2];
+  bool works = false;
+  char *p = mmap(NULL, GOSI_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) return false;
+  if (madvise(p, GOSI_PAGE, MADV_GUARD_INSTALL) == 0 && pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0) {
+    works = write(fds[1], p, 1) < 0 && errno == EFAULT;
+    close(fds[0]);
+    close(fds[1]);
+  }
+  munmap(p, GOSI_PAGE);
+  return works;
+}
+
 void gosi_os_init(void) {
+  have_markers = probe_markers();
 #ifdef SYS_membarrier
   have_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 #endif
@@ -126,7 +143,7 @@ int gosi_os_thread_count(void) {
   p += 2;
   for (int field = 3; field < 20 && p; field++) p = strchr(p + 1, ' ');
   if (p) n = atoi(p);
-  return n;
+  return n > 0 ? n : -1; /* emulators give 0 */
 }
 
 /* ---- memory ------------------------------------------------------------------ */

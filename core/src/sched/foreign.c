@@ -55,6 +55,7 @@ gosi_m *gosi_attach(void) {
   return m;
 }
 
+/* A woken thread is awake from the moment it is woken, not when it gets a CPU. */
 static void count_awake(int d) {
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nforeign += d;
@@ -65,8 +66,8 @@ void gosi_foreign_park(gosi_m *m) {
   gos_g *g = m->cur;
   gos_realm *r = m->realm;
   gos_ns until = g->timer.when; /* gosi_wait sets it for us */
+  count_awake(-1);
   if (!gosi_load_acquire(&m->wake)) {
-    count_awake(-1);
     if (r && r->host.detach) r->host.detach(r->host.u, m->host);
     while (!gosi_load_acquire(&m->wake)) { /* pairs with the store in gosi_foreign_ready */
       int e = gosi_os_wait(&m->wake, 0, until);
@@ -75,9 +76,9 @@ void gosi_foreign_park(gosi_m *m) {
       until = GOS_FOREVER;
       if (!gosi_cas(&g->claim, 0u, 1u)) continue; /* being woken as well */
       g->result = look ? GOS_AGAIN : GOS_TIMEDOUT;
+      count_awake(1);
       break;
     }
-    count_awake(1);
     if (r && r->host.attach) r->host.attach(r->host.u, m->host);
   }
   gosi_store(&m->wake, 0u);
@@ -86,6 +87,7 @@ void gosi_foreign_park(gosi_m *m) {
 
 void gosi_foreign_ready(gos_g *g) {
   uint32_t *word = &g->m->wake;
+  count_awake(1);
   gosi_store_release(word, 1u); /* from here on the thread, and its M, may end */
   gosi_os_wake(word);
 }

@@ -87,6 +87,7 @@ gos_g *gosi_g_new(gosi_gcache *c) {
   g->fiber = NULL;
   g->realm = NULL;
   g->flags = 0;
+  g->interrupted = 0;
   g->w.g = g;
   gosi_store(&g->refs, 1u);
   return g;
@@ -95,7 +96,7 @@ gos_g *gosi_g_new(gosi_gcache *c) {
 static void g_free(gosi_gcache *c, gos_g *g) {
   gosi_extra *x = g->extra; /* its memory stays with the G: a dump may be reading the name */
   if (x) {
-    x->name[0] = 0;
+    gosi_store(&x->name[0], (char)0);
     x->on_end = NULL;
     x->done = NULL;
   }
@@ -178,14 +179,15 @@ void gosi_g_after_fork(void) { shared_lock.word = 0; }
 /* ---- descriptions --------------------------------------------------------------- */
 const char *gosi_g_site(gos_g *g, char *buf, size_t n) {
   Dl_info i;
+  void *pc;
   buf[0] = 0;
   if (g->realm && !(g->flags & (GF_FOREIGN | GF_MAIN))) {
     gosi_realm_site(g, buf, n);
-  } else if (g->site && dladdr(g->site, &i) && i.dli_fname) {
+  } else if ((pc = gosi_load(&g->site)) && dladdr(pc, &i) && i.dli_fname) {
     if (i.dli_sname)
-      snprintf(buf, n, "%s+0x%zx", i.dli_sname, (size_t)((char *)g->site - (char *)i.dli_saddr));
+      snprintf(buf, n, "%s+0x%zx", i.dli_sname, (size_t)((char *)pc - (char *)i.dli_saddr));
     else
-      snprintf(buf, n, "%s+0x%zx", i.dli_fname, (size_t)((char *)g->site - (char *)i.dli_fbase));
+      snprintf(buf, n, "%s+0x%zx", i.dli_fname, (size_t)((char *)pc - (char *)i.dli_fbase));
   }
   return buf;
 }
@@ -194,12 +196,12 @@ size_t gosi_g_describe(gos_g *g, char *buf, size_t n) {
   char site[192];
   gosi_extra *x = g->extra;
   gosi_g_site(g, site, sizeof site);
-  int k = snprintf(buf, n, "goroutine %llu%s%s%s", (unsigned long long)g->id, x && x->name[0] ? " (" : "",
+  int k = snprintf(buf, n, "goroutine %llu%s%s%s", (unsigned long long)gosi_load(&g->id), x && x->name[0] ? " (" : "",
                    x ? x->name : "", x && x->name[0] ? ")" : "");
   if (site[0] && k > 0 && (size_t)k < n) {
     k += snprintf(buf + k, n - (size_t)k, ", created by %s", site);
     if (g->creator && (size_t)k < n)
-      k += snprintf(buf + k, n - (size_t)k, " in goroutine %llu", (unsigned long long)g->creator);
+      k += snprintf(buf + k, n - (size_t)k, " in goroutine %llu", (unsigned long long)gosi_load(&g->creator));
   }
   return (size_t)k < n ? (size_t)k : n - 1;
 }
@@ -209,10 +211,10 @@ size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n) {
   gosi_extra *x = gosi_load_acquire(&g->extra);
   bool named = x && x->name[0];
   gosi_g_site(g, site, sizeof site);
-  int k = snprintf(buf, n, "goroutine %llu%s%s%s [%s]:\n", (unsigned long long)g->id, named ? " (" : "",
+  int k = snprintf(buf, n, "goroutine %llu%s%s%s [%s]:\n", (unsigned long long)gosi_load(&g->id), named ? " (" : "",
                    named ? x->name : "", named ? ")" : "", state);
   if (site[0] && g->creator)
-    k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s in goroutine %llu\n", site, (unsigned long long)g->creator);
+    k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s in goroutine %llu\n", site, (unsigned long long)gosi_load(&g->creator));
   else if (site[0])
     k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s\n", site);
   return (size_t)k < n ? (size_t)k : n - 1;

@@ -70,9 +70,9 @@ int gos_interrupt(gos_g *g) {
   if (!g) return GOS_INVAL;
   if (!gos_g_alive(g)) return GOS_CLOSED;
   gosi_m *m = gosi_enter();
-  __atomic_fetch_or(&g->flags, (uint8_t)GF_INTERRUPTED, __ATOMIC_SEQ_CST); /* pairs with gosi_arm */
+  gosi_store_seq(&g->interrupted, (uint8_t)1); /* pairs with gosi_arm_slow */
   if (gosi_cas(&g->claim, 0u, 1u)) {
-    gosi_and(&g->flags, (uint8_t)~GF_INTERRUPTED);
+    gosi_store(&g->interrupted, (uint8_t)0);
     g->result = GOS_CANCELED;
     gosi_ready(m, g);
   }

@@ -87,7 +87,7 @@ static gos_g *steal(gosi_p *from, gosi_p *to) {
     if (!gosi_cas(&from->head, h, h + n)) continue;
     gos_g *g = to->ring[(tt + --n) % RING];
     if (n) gosi_store_release(&to->tail, tt + n);
-    to->steals++;
+    gosi_store(&to->steals, to->steals + 1);
     return g;
   }
 }
@@ -223,7 +223,7 @@ static gosi_p *p_take_locked(void) {
 }
 static void own(gosi_m *m, gosi_p *p) {
   m->p = p;
-  gosi_store(&p->m, m);
+  gosi_store_release(&p->m, m); /* pairs with the monitor's look */
 }
 
 /* Something for m to run; NULL: m has no P any more. */
@@ -460,6 +460,13 @@ void gosi_execute(gosi_m *m, gosi_context *from, gos_g *g) {
   if (unlikely(!g->fiber && !(g->flags & GF_MAIN))) {
     g->fiber = stack_for(m->p, g->cls);
     gosi_context_make(&g->ctx, g->fiber->lo, g->fiber->top, g_main, g);
+  } else if (unlikely(!gosi_load_acquire(&g->ctx.sp)) && from != &m->g0 && from != &m->junk) {
+    /* Its old thread has not left it yet, and may be waiting for us to leave from: leave first. */
+    gosi_store(&g->status, (uint8_t)G_RUNNABLE);
+    m->cur = NULL;
+    m->next_g = g;
+    gosi_context_switch(from, &m->g0, false);
+    return;
   } else {
     gosi_context_settle(&g->ctx);
   }
@@ -591,15 +598,15 @@ int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg
   if (p && cls == gosi_rt.cls) p->credits--;
   if (x) {
     size_t i = 0;
-    for (; o->name[i] && i + 1 < sizeof x->name; i++) x->name[i] = o->name[i];
-    x->name[i] = 0;
+    for (; o->name[i] && i + 1 < sizeof x->name; i++) gosi_store(&x->name[i], o->name[i]);
+    gosi_store(&x->name[i], (char)0);
   }
   g->fn = fn;
   g->arg = arg;
   g->cls = (uint8_t)cls;
-  g->site = site;
-  g->creator = m->cur && !(m->cur->flags & GF_FOREIGN) ? m->cur->id : 0;
-  g->id = gosi_g_next_id(p);
+  gosi_store(&g->site, site);
+  gosi_store(&g->creator, m->cur && !(m->cur->flags & GF_FOREIGN) ? m->cur->id : 0);
+  gosi_store(&g->id, gosi_g_next_id(p));
   if (out) {
     gosi_store(&g->refs, 2u);
     *out = g;
@@ -607,7 +614,7 @@ int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg
   gosi_store(&g->ctx.sp, NULL);
   gosi_store(&g->status, (uint8_t)G_RUNNABLE);
   if (likely(p)) {
-    p->created++;
+    gosi_store(&p->created, p->created + 1);
     ready_local(p, g);
   } else {
     gosi_add(&gosi_rt.foreign_created, 1);
@@ -645,7 +652,7 @@ static void g_main(void *arg) {
     gosi_fiber *f = g->fiber;
     gosi_context ctx = g->ctx;
     g->fiber = NULL;
-    p->ended++;
+    gosi_store(&p->ended, p->ended + 1);
     gosi_g_finish(m, &p->gs, g);
     gos_g *n = PASS_STACK_ON ? pick(m, p) : NULL;
     if (!(likely(n) && !n->fiber && !(n->flags & GF_MAIN) && n->cls == f->cls)) leave_for_good(m, f, &ctx, n);
@@ -671,7 +678,7 @@ void gosi_end(gosi_m *m, gos_g *g) {
   gosi_fiber *f = g->fiber;
   gosi_context ctx = g->ctx;
   g->fiber = NULL;
-  p->ended++;
+  gosi_store(&p->ended, p->ended + 1);
   gosi_g_finish(m, &p->gs, g);
   leave_for_good(m, f, &ctx, NULL);
 }
@@ -691,8 +698,8 @@ bool gosi_arm_slow(gos_g *g, gos_ns deadline) {
       return false;
     }
   }
-  if (likely(!(gosi_load_seq(&g->flags) & GF_INTERRUPTED)) || !gosi_cas(&g->claim, 0u, 1u)) return true;
-  gosi_and(&g->flags, (uint8_t)~GF_INTERRUPTED);
+  if (likely(!gosi_load_seq(&g->interrupted)) || !gosi_cas(&g->claim, 0u, 1u)) return true;
+  gosi_store(&g->interrupted, (uint8_t)0);
   g->result = GOS_CANCELED;
   if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) gosi_timer_remove(&g->timer);
   gosi_store(&g->status, (uint8_t)G_RUNNING);

@@ -648,9 +648,9 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
   g->fn = fn;
   g->arg = arg;
   g->cls = (uint8_t)cls;
-  g->site = NULL;
-  g->creator = m && m->cur ? m->cur->id : 0;
-  g->id = gosi_g_next_id(NULL);
+  gosi_store(&g->site, NULL);
+  gosi_store(&g->creator, m && m->cur ? m->cur->id : 0);
+  gosi_store(&g->id, gosi_g_next_id(NULL));
   if (out) {
     gosi_store(&g->refs, 2u);
     *out = g;

@@ -134,10 +134,10 @@ int gos_gomaxprocs(int n) {
       *at = (*at)->link;
       gosi_rt.nidle_ps--;
     }
-    gosi_store(&gosi_rt.nprocs, n);
+    for (int i = old; i < n; i++) gosi_rt.ps[i].id = i;
+    gosi_store_release(&gosi_rt.nprocs, n);
     for (int i = old; i < n; i++) {
       gosi_p *p = &gosi_rt.ps[i];
-      p->id = i;
       if (p->m || p->idle) continue; /* being given up, but not yet: it stays */
       gosi_stack_new_cache();
       p->idle = true;

@@ -81,7 +81,7 @@ ALWAYS_INLINE void gosi_waitq_remove(gosi_waitq *q, gosi_waiter *w) {
 
 /* ---- G ----------------------------------------------------------------------------- */
 enum gosi_status { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD };
-enum { GF_MAIN = 1, GF_FOREIGN = 2, GF_INTERRUPTED = 4 };
+enum { GF_MAIN = 1, GF_FOREIGN = 2 }; /* fixed before the G is seen by others */
 
 typedef struct gosi_defer {
   struct gosi_defer *next;
@@ -109,6 +109,7 @@ struct gos_g {
   uint32_t claim;   /* 0 while a claimable wait may be ended */
   int result;       /* why the wait ended: GOS_OK, GOS_TIMEDOUT, GOS_CANCELED, ... */
   uint8_t status, reason, flags, cls;
+  uint8_t interrupted; /* gos_interrupt came between two waits */
   uint32_t refs;    /* one for running, one a handle */
   gosi_m *m;        /* foreign: its thread */
   uint64_t id, creator;
@@ -219,7 +220,11 @@ void gosi_reclaim(gosi_m *m);
 /* Every public function that touches shared state begins with this and ends with
    gosi_leave. The store and the load are ordered for the monitor by its membarrier. */
 ALWAYS_INLINE gosi_m *gosi_enter(void) {
-  gosi_m *m = gosi_tls_m;
+#if defined(__x86_64__)
+  gosi_m *m = gosi_tls_m; /* one load relative to %fs: nothing for the compiler to keep */
+#else
+  gosi_m *m = gosi_self_m();
+#endif
   if (unlikely(!m)) m = gosi_attach();
 #if GOSI_TSAN
   gosi_store_seq(&m->in_rt, m->in_rt + 1);
@@ -285,7 +290,7 @@ ALWAYS_INLINE uint8_t gosi_claim_mode(gos_g *g, gos_ns deadline) {
 
 ALWAYS_INLINE bool gosi_arm(gosi_waiter *w, gos_ns deadline) {
   if (w->mode == CLAIM_NONE) return true;
-  if (w->mode == CLAIM_ATOMIC || deadline != GOS_FOREVER || unlikely(gosi_load(&w->g->flags) & GF_INTERRUPTED))
+  if (w->mode == CLAIM_ATOMIC || deadline != GOS_FOREVER || unlikely(gosi_load(&w->g->interrupted)))
     return gosi_arm_slow(w->g, deadline);
   gosi_store(&w->g->claim, 0u);
   return true;
@@ -296,7 +301,7 @@ ALWAYS_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
   gosi_store(&g->ctx.sp, NULL);
   g->result = GOS_OK;
   g->fired = NULL;
-  g->since = gosi_load(&gosi_coarse);
+  gosi_store(&g->since, gosi_load(&gosi_coarse));
   gosi_store(&g->reason, (uint8_t)reason);
   gosi_store(&g->status, (uint8_t)G_WAITING);
 }

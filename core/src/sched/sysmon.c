@@ -26,7 +26,7 @@ static bool retake(gosi_p *p, gosi_m *m) {
   gosi_lock_take(&gosi_rt.lock);
   gosi_store_seq(&m->lost, 1u);
   if (!gosi_rt.fences) gosi_os_barrier_all();
-  if ((gosi_load_seq(&m->in_rt) & 1) || gosi_load(&p->m) != m) {
+  if ((gosi_load_seq(&m->in_rt) & 1) || gosi_load_acquire(&p->m) != m) {
     gosi_store(&m->lost, 0u);
     gosi_lock_drop(&gosi_rt.lock);
     return false;
@@ -40,7 +40,7 @@ static bool retake(gosi_p *p, gosi_m *m) {
 
 /* True: someone waits behind a running thread. */
 static bool watch_p(gosi_p *p, gos_ns now) {
-  gosi_m *m = gosi_load(&p->m);
+  gosi_m *m = gosi_load_acquire(&p->m); /* pairs with own() */
   if (!m) return false;
   uint32_t tick = gosi_load(&p->tick), visits = gosi_load(&m->in_rt);
   bool work = gosi_p_has_work(p) || gosi_load(&gosi_rt.nglobal) || gosi_load(&gosi_rt.timers.next) <= now;

@@ -12,6 +12,7 @@ struct gos_timer {
   gosi_timer t;
   gos_chan *c; /* NULL: after_func */
   gos_ns period;
+  gos_ns last; /* tick sent; guarded as the channel is */
   gos_realm *realm;
   void (*fn)(void *);
   void *arg;
@@ -24,7 +25,10 @@ static void fire_tick(gosi_m *m, gosi_timer *inner, uint32_t seq, gos_ns now) {
   gosi_waiter *wake = NULL;
   gosi_chan_lock(t->c);
   /* A slow receiver drops ticks. */
-  if (gosi_load(&inner->seq) == seq) gosi_chan_try_send_locked(t->c, &now, &wake);
+  if (gosi_load(&inner->seq) == seq && now > t->last) { /* else a thread that was held up comes after a later tick */
+    t->last = now;
+    gosi_chan_try_send_locked(t->c, &now, &wake);
+  }
   gosi_chan_unlock(t->c);
   if (wake) gosi_chan_ready(m, t->c, wake->g);
 }

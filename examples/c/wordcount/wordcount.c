@@ -52,6 +52,8 @@ struct channels {
   gos_chan *paths, *chunks, *tables, *reports;
 };
 
+#define NOINLINE __attribute__((noinline))
+
 /* ---- small things -------------------------------------------------------- */
 _Noreturn static void die(const char *what, const char *why) {
   fprintf(stderr, "wordcount: %s: %s\n", what, why);
@@ -87,7 +89,7 @@ struct table {
 
 static struct table *table_new(void) {
   struct table *t = must_have(malloc(sizeof *t));
-  *t = (struct table){ .size = 1024 };
+  *t = (struct table){.size = 1024};
   t->slots = must_have(calloc(t->size, sizeof *t->slots));
   return t;
 }
@@ -124,7 +126,7 @@ static void table_add(struct table *t, uint64_t hash, const char *text, size_t l
       table_grow(t);
       w = table_find(t, hash, text, len);
     }
-    *w = (struct word){ must_have(strndup(text, len)), len, hash, 0 };
+    *w = (struct word){must_have(strndup(text, len)), len, hash, 0};
   }
   w->count += count;
 }
@@ -137,8 +139,10 @@ static void table_add_chunk(struct table *t, struct chunk c) {
       c.data[i] = low;
       hash = (hash ^ low) * 1099511628211u;
     }
-    if (i > begin) table_add(t, hash ^ hash >> 32, (char *)c.data + begin, i - begin, 1);
-    else i++;
+    if (i > begin)
+      table_add(t, hash ^ hash >> 32, (char *)c.data + begin, i - begin, 1);
+    else
+      i++;
   }
 }
 
@@ -164,7 +168,6 @@ static void table_sort(struct table *t) {
  * errno is the thread's, and a goroutine may change threads in any call of gossamer. A compiler
  * may remember where errno was. So errno is only looked at in functions that call nothing of
  * gossamer, and are not inlined into those that do. */
-#define NOINLINE __attribute__((noinline))
 
 /* The directory, or NULL and why not. */
 NOINLINE static DIR *open_directory(const char *path, int *reason) {
@@ -190,13 +193,14 @@ NOINLINE static int open_file(const char *path) {
 /* The number of bytes, 0 at the end, or -errno. */
 NOINLINE static ssize_t read_block(int fd, void *to) {
   ssize_t got;
-  while ((got = read(fd, to, BLOCK)) < 0 && errno == EINTR);
+  while ((got = read(fd, to, BLOCK)) < 0 && errno == EINTR)
+    ;
   return got < 0 ? -errno : got;
 }
 
 /* ---- the goroutines -------------------------------------------------------- */
 static void report_unreadable(struct channels *ch, const char *path, int reason) {
-  struct report r = { .path = must_have(strdup(path)), .reason = reason };
+  struct report r = {.path = must_have(strdup(path)), .reason = reason};
   must(gos_chan_send(ch->reports, &r), "send");
 }
 
@@ -237,7 +241,7 @@ static void walk_directory(const char *path, struct pending *later, struct chann
     if (type == DT_DIR) {
       push(later, name);
     } else if (type == DT_REG) {
-      struct report r = { .found = 1 };
+      struct report r = {.found = 1};
       must(gos_chan_send(ch->reports, &r), "send");
       must(gos_chan_send(ch->paths, &name), "send");
     } else {
@@ -256,7 +260,7 @@ struct walk_args {
 /* Sends every regular file below the tree. Symbolic links are not followed. */
 static void walk(void *arg) {
   struct walk_args *a = arg;
-  struct pending later = { 0 };
+  struct pending later = {0};
   push(&later, must_have(strdup(a->tree)));
   while (later.n) {
     char *path = later.dirs[--later.n];
@@ -272,12 +276,12 @@ static void walk(void *arg) {
 static int read_file(const char *path, struct channels *ch, uint64_t *bytes) {
   int fd = open_file(path);
   if (fd < 0) return -fd;
-  struct chunk head = { 0 }; /* the word broken off, if any */
+  struct chunk head = {0}; /* the word broken off, if any */
   ssize_t got;
   for (;;) {
     unsigned char *data = must_have(realloc(head.data, head.len + BLOCK));
     got = read_block(fd, data + head.len);
-    struct chunk block = { data, head.len + (got > 0 ? got : 0) };
+    struct chunk block = {data, head.len + (got > 0 ? got : 0)};
     size_t cut = block.len;
     if (got > 0) {
       *bytes += got;
@@ -287,14 +291,16 @@ static int read_file(const char *path, struct channels *ch, uint64_t *bytes) {
         continue;
       }
     }
-    head = (struct chunk){ NULL, block.len - cut };
+    head = (struct chunk){NULL, block.len - cut};
     if (head.len) {
       head.data = must_have(malloc(head.len));
       memcpy(head.data, data + cut, head.len);
     }
     block.len = cut;
-    if (cut) must(gos_chan_send(ch->chunks, &block), "send");
-    else free(data);
+    if (cut)
+      must(gos_chan_send(ch->chunks, &block), "send");
+    else
+      free(data);
     if (got <= 0) break;
   }
   close(fd);
@@ -305,7 +311,7 @@ static void read_files(void *arg) {
   struct channels *ch = arg;
   char *path;
   gos_chan_range(ch->paths, &path) {
-    struct report r = { 0 };
+    struct report r = {0};
     int reason = read_file(path, ch, &r.bytes);
     if (reason) {
       report_unreadable(ch, path, reason);
@@ -369,19 +375,18 @@ static void draw(const struct totals *t) {
   memset(bar, '-', BAR);
   memset(bar, '#', full);
   bar[BAR] = 0;
-  fprintf(stderr, "\r\x1b[K[%s] %" PRIu64 "/%" PRIu64 " files, %.1f MB", bar, t->files, t->found,
-          t->bytes / 1e6);
+  fprintf(stderr, "\r\x1b[K[%s] %" PRIu64 "/%" PRIu64 " files, %.1f MB", bar, t->files, t->found, t->bytes / 1e6);
   fflush(stderr);
 }
 
 /* Adds up the reports until there are no more. A terminal also gets a bar, redrawn at every
  * tick; otherwise the ticker's case is a nil channel, which never fires. */
 static struct totals watch(gos_chan *reports) {
-  struct totals t = { 0 };
+  struct totals t = {0};
   struct report r;
   gos_ns now;
   gos_timer *ticker = isatty(STDERR_FILENO) ? must_have(gos_ticker_new(TICK)) : NULL;
-  gos_case cases[] = { GOS_RECV(reports, &r), GOS_RECV(ticker ? gos_timer_c(ticker) : NULL, &now) };
+  gos_case cases[] = {GOS_RECV(reports, &r), GOS_RECV(ticker ? gos_timer_c(ticker) : NULL, &now)};
   for (;;) {
     int i = gos_select(cases, 2, GOS_FOREVER);
     must(i, "select");
@@ -406,25 +411,23 @@ static struct totals watch(gos_chan *reports) {
   return t;
 }
 
-static void print(const struct table *words, long top, const struct totals *t) {
+NOINLINE static void print(const struct table *words, long top, const struct totals *t) {
   for (size_t i = 0; i < words->used && i < (size_t)top; i++)
     printf("%7" PRIu64 " %s\n", words->slots[i].count, words->slots[i].text);
-  printf("\nfiles: %" PRIu64 "\nbytes: %" PRIu64 "\nunreadable: %" PRIu64 "\n", t->files, t->bytes,
-         t->unreadable);
+  printf("\nfiles: %" PRIu64 "\nbytes: %" PRIu64 "\nunreadable: %" PRIu64 "\n", t->files, t->bytes, t->unreadable);
   if (fflush(stdout) || ferror(stdout)) die("standard output", strerror(errno));
 }
 
-static const char USAGE[] =
-  "usage: wordcount [--top N] [--workers N] TREE\n"
-  "\n"
-  "Prints the most frequent words of all regular files below TREE.\n"
-  "A word is a run of ASCII letters; case does not count.\n"
-  "\n"
-  "  --top N      how many words to print (default: 10)\n"
-  "  --workers N  how many files to read at a time (default: 4 for each CPU)\n"
-  "  --help       print this and exit\n"
-  "\n"
-  "Exit status: 0 all fine, 1 something could not be read, 2 wrong usage.\n";
+static const char USAGE[] = "usage: wordcount [--top N] [--workers N] TREE\n"
+                            "\n"
+                            "Prints the most frequent words of all regular files below TREE.\n"
+                            "A word is a run of ASCII letters; case does not count.\n"
+                            "\n"
+                            "  --top N      how many words to print (default: 10)\n"
+                            "  --workers N  how many files to read at a time (default: 4 for each CPU)\n"
+                            "  --help       print this and exit\n"
+                            "\n"
+                            "Exit status: 0 all fine, 1 something could not be read, 2 wrong usage.\n";
 
 static long whole_number(const char *option, const char *text, long max) {
   char *end, why[160];
@@ -435,12 +438,10 @@ static long whole_number(const char *option, const char *text, long max) {
   die(option, why);
 }
 
-static struct options parse(int argc, char **argv) {
-  static const struct option known[] = { { "top", required_argument, 0, 't' },
-                                         { "workers", required_argument, 0, 'w' },
-                                         { "help", no_argument, 0, 'h' },
-                                         { 0 } };
-  struct options o = { .top = 10 };
+NOINLINE static struct options parse(int argc, char **argv) {
+  static const struct option known[] = {
+      {"top", required_argument, 0, 't'}, {"workers", required_argument, 0, 'w'}, {"help", no_argument, 0, 'h'}, {0}};
+  struct options o = {.top = 10};
   for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
     switch (c) {
     case 't': o.top = whole_number("--top", optarg, MAX_TOP); break;
@@ -466,16 +467,16 @@ static int wordcount(int argc, char **argv) {
   if (!o.workers) o.workers = 4 * cpus;
 
   struct channels ch = {
-    .paths = must_have(gos_chan_make(sizeof(char *), 256)),
-    .chunks = must_have(gos_chan_make(sizeof(struct chunk), o.workers)),
-    .tables = must_have(gos_chan_make(sizeof(struct table *), 0)),
-    .reports = must_have(gos_chan_make(sizeof(struct report), 256)),
+      .paths = must_have(gos_chan_make(sizeof(char *), 256)),
+      .chunks = must_have(gos_chan_make(sizeof(struct chunk), o.workers)),
+      .tables = must_have(gos_chan_make(sizeof(struct table *), 0)),
+      .reports = must_have(gos_chan_make(sizeof(struct report), 256)),
   };
-  gos_waitgroup readers = { 0 }, counters = { 0 }, closers = { 0 };
-  struct walk_args walked = { &ch, o.tree };
-  struct close_args read_all = { &readers, { ch.chunks, ch.reports } };
-  struct close_args counted_all = { &counters, { ch.tables } };
-  struct merge_args merged = { &ch, NULL };
+  gos_waitgroup readers = {0}, counters = {0}, closers = {0};
+  struct walk_args walked = {&ch, o.tree};
+  struct close_args read_all = {&readers, {ch.chunks, ch.reports}};
+  struct close_args counted_all = {&counters, {ch.tables}};
+  struct merge_args merged = {&ch, NULL};
   int err = GOS_OK;
 
   must(gos_waitgroup_go(&closers, walk, &walked), "go");
@@ -500,6 +501,4 @@ static int wordcount(int argc, char **argv) {
   return t.unreadable ? SOME_UNREADABLE : ALL_FINE;
 }
 
-int main(int argc, char **argv) {
-  return gos_main(wordcount, argc, argv);
-}
+int main(int argc, char **argv) { return gos_main(wordcount, argc, argv); }

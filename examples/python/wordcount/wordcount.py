@@ -87,9 +87,7 @@ def read_file(path: str, chunks: SendChan[bytes]) -> int:
     return size
 
 
-def read_files(
-    paths: RecvChan[str], chunks: SendChan[bytes], reports: SendChan[Report]
-) -> None:
+def read_files(paths: RecvChan[str], chunks: SendChan[bytes], reports: SendChan[Report]) -> None:
     for path in paths:
         try:
             reports.send(Report(files=1, bytes=read_file(path, chunks)))
@@ -164,9 +162,7 @@ def whole_number(most: int):
     def number(text: str) -> int:
         if text.isascii() and text.isdigit() and 1 <= int(text) <= most:
             return int(text)
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from 1 to {most}, not '{text:.60}'"
-        )
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {most}, not '{text:.60}'")
 
     return number
 

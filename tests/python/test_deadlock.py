@@ -1,0 +1,116 @@
+"""All goroutines asleep: Deadlock in main, with a report; and when not to say so."""
+# SPDX-License-Identifier: Apache-2.0
+
+import pytest
+
+BLOCKERS = {
+    "recv": ("Chan().recv()", "chan receive"),
+    "send": ("Chan().send(1)", "chan send"),
+    "nil": ("nil_chan.recv()", "chan receive (nil chan)"),
+    "select": ("select(recv(Chan()), send(Chan(), 1))", "select"),
+    "no cases": ("select()", "select (no cases)"),
+    "range": ("list(Chan())", "chan receive"),
+    "waitgroup": ("wg = WaitGroup(); wg.add(1); wg.wait()", "sync.WaitGroup.Wait"),
+    "mutex": ("mu = Mutex(); mu.lock(); mu.lock()", "sync.Mutex.Lock"),
+    "once": ("o = Once(); o.do(lambda: o.do(len))", "sync.Mutex.Lock"),
+    "forever": ("sleep(float('inf'))", "sleep"),
+    "join": ("go(Chan().recv).join()", ""),
+}
+
+
+@pytest.mark.parametrize("kind", BLOCKERS)
+def test_main_gets_deadlock(program, kind):
+    code, reason = BLOCKERS[kind]
+    r = program(
+        f"""
+        from gossamer import *
+        def other(): Chan().recv()
+        go.using(name="sleeper")(other)
+        try:
+            {code}
+        except Deadlock as e:
+            print(e.report)
+        print("went on")
+        print(go(lambda: 5).join())
+        """,
+        timeout=30,
+    )
+    assert r.code == 0 and r.out.endswith("went on\n5\n"), r
+    assert "all goroutines are asleep - deadlock!" in r.out
+    assert "sleeper" in r.out and "chan receive" in r.out and "<string>:4" in r.out
+    assert reason in r.out
+
+
+def test_unhandled_it_ends_the_program(program):
+    r = program("import gossamer; gossamer.Chan().recv()", timeout=30)
+    assert r.code == 1 and "Deadlock: all goroutines are asleep" in r.err, r
+
+
+def test_deadlock_after_work(program):
+    r = program(
+        """
+        import time
+        from gossamer import *
+        ch = Chan()
+        def work():
+            time.sleep(0.05)
+            sleep(0.02)
+        go(work)
+        try: ch.recv()
+        except Deadlock: print("deadlock")
+        """,
+        timeout=30,
+    )
+    assert r.out == "deadlock\n", r
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        "go(lambda: (sleep(0.6), ch.send(1)))",
+        "go(lambda: (time.sleep(0.6), ch.send(1)))",
+        "after_func(0.6, ch.send, 1)",
+        "threading.Thread(target=lambda: (time.sleep(0.6), ch.send(1))).start()",
+        "threading.Thread(target=lambda: (sleep(0.6), ch.send(1)), daemon=True).start()",
+        "go(lambda: (threading.Event().wait(0.6), ch.send(1)))",
+    ],
+)
+def test_no_false_alarm(program, busy):
+    r = program(
+        f"""
+        import threading, time
+        from gossamer import *
+        ch = Chan()
+        {busy}
+        print(ch.recv())
+        """,
+        timeout=30,
+    )
+    assert r.out == "1\n" and r.code == 0, r
+
+
+def test_a_timeout_is_no_deadlock(program):
+    r = program(
+        """
+        from gossamer import *
+        try: Chan().recv(timeout=0.5)
+        except TimeoutError: print("timeout")
+        print(select(recv(Chan()), timeout=0.3))
+        """,
+        timeout=30,
+    )
+    assert r.out == "timeout\nNone\n", r
+
+
+def test_many_parked(program):
+    r = program(
+        """
+        from gossamer import *
+        ch = Chan()
+        for i in range(1000): go(ch.recv)
+        try: nil_chan.recv()
+        except Deadlock as e: print(e.report.count("chan receive"))
+        """,
+        timeout=30,
+    )
+    assert r.code == 0 and int(r.out) >= 1, r

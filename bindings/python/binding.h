@@ -43,6 +43,9 @@ extern gos_realm *realm;
    calling thread the main goroutine, or a thread of an existing realm. */
 int realm_enter_slow(void);
 static inline int realm_enter(void) { return LIKELY(state_here != NULL) ? 0 : realm_enter_slow(); }
+/* The same for what never waits: finalizers may still do that while the program ends. */
+int realm_enter_late(void);
+static inline int realm_enter_now(void) { return LIKELY(state_here != NULL) ? 0 : realm_enter_late(); }
 /* The running state, read anew: safe after a call that may have switched threads. */
 struct state *realm_state(void);
 /* True once the realm is closed, or lost by fork. */

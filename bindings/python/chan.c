@@ -104,7 +104,7 @@ static PyObject *chan_send(chan *c, PyObject *const *args, Py_ssize_t nargs, PyO
 }
 
 static PyObject *chan_try_send(chan *c, PyObject *arg) {
-  if (UNLIKELY(realm_enter() < 0)) return NULL;
+  if (UNLIKELY(realm_enter_now() < 0)) return NULL;
   PyObject *v = Py_NewRef(arg);
   int e;
   WAIT(e, GOS_NOW, until, gos_chan_send_dl(c->ch, &v, until));
@@ -116,7 +116,7 @@ static PyObject *chan_try_send(chan *c, PyObject *arg) {
 
 static PyObject *chan_close(chan *c, PyObject *ignored) {
   (void)ignored;
-  if (realm_enter() < 0) return NULL;
+  if (realm_enter_now() < 0) return NULL;
   int e = gos_chan_close(c->ch);
   if (e < 0 && e != GOS_CLOSED) return raise_code(e, "close of nil channel");
   return PyBool_FromLong(e == GOS_OK); /* idempotent: False for a later close */
@@ -170,7 +170,7 @@ static PyObject *chan_try_recv(chan *c, PyObject *const *args, Py_ssize_t nargs,
       PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "default") == 0)
     fallback = args[0];
   if (!fallback && (nargs || kwnames)) return PyErr_Format(PyExc_TypeError, "try_recv() takes at most one argument: default");
-  if (UNLIKELY(realm_enter() < 0)) return NULL;
+  if (UNLIKELY(realm_enter_now() < 0)) return NULL;
   PyObject *slot;
   int e;
   WAIT(e, GOS_NOW, until, gos_chan_recv_dl(c->ch, &slot, until));

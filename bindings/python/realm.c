@@ -279,6 +279,8 @@ int realm_enter_slow(void) {
   return state_here ? 0 : enter_as_thread();
 }
 
+int realm_enter_late(void) { return rt.closed && !rt.forked ? 0 : realm_enter_slow(); }
+
 /* ---- signals ---------------------------------------------------------------------------- */
 /* Python's main thread, where it is not the main goroutine, waits in slices to see signals. */
 gos_ns realm_slice(gos_ns deadline) {

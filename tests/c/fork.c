@@ -1,5 +1,7 @@
 // ctest: timeout=60
+// ctest: not-in=thread,arm64
 /* fork(): the child keeps the goroutine that forked, buffered values, and can start anew.
+ * (ThreadSanitizer and qemu-user allow no new threads in the child of a threaded process.)
  * SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 #include <sys/wait.h>

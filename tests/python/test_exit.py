@@ -96,6 +96,25 @@ def test_use_after_the_end(program):
     assert "closed" in r.out and r.code == 0, r
 
 
+def test_finalizers_at_the_end_may_do_what_does_not_wait(program):
+    r = program(
+        """
+        from gossamer import *
+        ch, other = Chan(3), Chan(1)
+        class D:
+            def __del__(self):
+                print(ch.try_send(1), ch.try_recv(), other.close(), len(ch))
+                try: ch.recv()
+                except RuntimeError: print("closed")
+        go(other.recv_ok)
+        go(list, other)
+        sleep(0.01)
+        d = D(); d.me = d
+        """
+    )
+    assert r.out == "True 1 True 0\nclosed\n" and r.code == 0, r
+
+
 def test_main_ends_on_another_thread(program):
     r = program(
         """

@@ -132,7 +132,7 @@ int gos_gomaxprocs(int n) {
       }
       (*at)->idle = false;
       *at = (*at)->link;
-      gosi_rt.nidle_ps--;
+      gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps - 1);
     }
     for (int i = old; i < n; i++) gosi_rt.ps[i].id = i;
     gosi_store_release(&gosi_rt.nprocs, n);
@@ -143,7 +143,7 @@ int gos_gomaxprocs(int n) {
       p->idle = true;
       p->link = gosi_rt.idle_ps;
       gosi_rt.idle_ps = p;
-      gosi_rt.nidle_ps++;
+      gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps + 1);
     }
   }
   gosi_lock_drop(&gosi_rt.lock);

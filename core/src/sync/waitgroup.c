@@ -1,15 +1,16 @@
 /* WaitGroup. L4.
- * n: the counter times two, plus one while someone may be waiting. The bit is set and cleared
- * under the bucket's lock; whoever brings the counter to zero and sees it wakes everybody.
+ * n: the counter times two, plus one while someone may be waiting. Whoever brings the counter
+ * to zero and sees the bit wakes everybody, but does not touch *wg again: a waiter may have seen
+ * the zero itself and given the memory back. So the waiters clear the bit, and look again when
+ * woken: the wake may have been meant for an earlier group at the same address.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include "sync/lot.h"
 
-static NOINLINE void wake_all(gos_waitgroup *wg) {
+static NOINLINE void wake_all(const void *wg) {
   gosi_m *m = gosi_enter();
   gos_g *woken = NULL, **tail = &woken;
   gosi_bucket *b = gosi_lot_lock(wg);
-  gosi_and(&wg->n, ~(int64_t)1);
   for (gosi_waiter *w; (w = gosi_lot_take(b, wg));) {
     *tail = w->g;
     tail = &w->g->next;
@@ -37,16 +38,18 @@ int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline) {
   if (gosi_load_acquire(&wg->n) < 2) return GOS_OK;
   if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
   gosi_m *m = gosi_enter();
-  gosi_bucket *b = gosi_lot_lock(wg);
-  int64_t old = gosi_or(&wg->n, 1);
   int e = GOS_OK;
-  if (old >= 2) {
+  while (!e) {
     gosi_waiter w;
+    gosi_bucket *b = gosi_lot_lock(wg);
+    if (gosi_or(&wg->n, 1) < 2) { /* zero */
+      gosi_lock_drop(&b->lock);
+      break;
+    }
     e = gosi_lot_wait(m, b, &w, wg, false, WAIT_WAITGROUP, deadline);
-  } else {
-    if (old == 0) gosi_and(&wg->n, ~(int64_t)1);
-    gosi_lock_drop(&b->lock);
+    m = gosi_self_m();
   }
+  if (!e) gosi_cas(&wg->n, (int64_t)1, (int64_t)0);
   gosi_leave();
   return e;
 }

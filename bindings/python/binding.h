@@ -31,7 +31,8 @@ typedef struct goroutine goroutine;
 struct state {
   PyThreadState *ts;    /* current when this was last left */
   PyThreadState *root;  /* its own */
-  unsigned long identity;
+  unsigned long number;   /* of a fiber, its thread state's thread_id: tells it from a thread's */
+  unsigned long identity; /* what pthread_self() gives here; 0: the OS thread's own */
   goroutine *g;         /* what runs here, borrowed from the scheduler; NULL: main, loops, threads */
   enum { MAIN, FIBER, LOOP, THREAD } kind;
   struct state *next;

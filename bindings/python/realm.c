@@ -77,17 +77,17 @@ static void *host_fiber_new(void *u, char *lo, char *hi) {
   struct state *st = rt.spare;
   if (st) rt.spare = st->next;
   else if (!(st = malloc(sizeof *st))) return NULL;
-  *st = (struct state){ .kind = FIBER, .ts = compat_ts_new(rt.interp), .identity = identity_new() };
-  if (!st->ts || (rt.identities && !st->identity)) {
+  *st = (struct state){ .kind = FIBER, .ts = compat_ts_new(rt.interp), .number = identity_new() };
+  if (!st->ts || !st->number) {
     if (st->ts) compat_ts_free(st->ts);
-    identity_free(st->identity);
+    identity_free(st->number);
     st->next = rt.spare;
     rt.spare = st;
     return NULL;
   }
   st->root = st->ts;
-  if (!rt.identities) identity_free(st->identity), st->identity = 0;
-  else st->ts->thread_id = st->identity;
+  st->ts->thread_id = st->number;
+  st->identity = rt.identities ? st->number : 0;
   compat_ts_stack(st->ts, (size_t)(hi - lo));
   return st;
 }
@@ -97,7 +97,7 @@ static void host_fiber_free(void *u, void *state) {
   struct state *st = state;
   compat_ts_free(st->root);
   st->ts = st->root = NULL;
-  identity_free(st->identity);
+  identity_free(st->number);
   st->next = rt.spare;
   rt.spare = st;
 }
@@ -130,7 +130,7 @@ static int host_pending(void *u) {
 }
 
 static bool is_ours(PyThreadState *ts) {
-  if (ts == rt.main.root || (rt.identities && identity_is_ours(ts->thread_id))) return true;
+  if (ts == rt.main.root || identity_is_ours(ts->thread_id)) return true;
   for (struct state *l = __atomic_load_n(&rt.loops, __ATOMIC_ACQUIRE); l; l = l->next)
     if (l->root == ts) return true;
   return false;

@@ -4,7 +4,7 @@
 local gos = require "gossamer"
 local support = require "tests.lua.support"
 
-local MANY = (os.getenv "GOSSAMER_LUA_STRESS" or "") ~= "" and 2000 or 100000
+local MANY = support.stressed and 2000 or 100000
 
 describe(MANY .. " goroutines", function()
   it("are parked on a channel, woken and joined", function()

@@ -19,7 +19,32 @@ local stress = {
   end,
 }
 local mode = os.getenv "GOSSAMER_LUA_STRESS"
-if mode and mode ~= "" then assert(stress[mode], "GOSSAMER_LUA_STRESS: unknown mode " .. mode)() end
+support.stressed = mode ~= nil and mode ~= ""
+if support.stressed then assert(stress[mode], "GOSSAMER_LUA_STRESS: unknown mode " .. mode)() end
+
+--- Debian 12's lua5.4 (5.4.4-3+deb12u1) keeps a stale pointer when an __concat metamethod moves
+--- the stack, in plain Lua too. Upstream's 5.4.4 and every later version are sound.
+function support.concat_moves_stack_safely()
+  local name = os.tmpname()
+  local file = assert(io.open(name, "w"))
+  file:write [[
+    local function deep(n) return n > 0 and deep(n - 1) + 0 or 0 end
+    for _ = 1, 100 do
+      local a = setmetatable({}, { __concat = function() collectgarbage() return "r" end })
+      assert(select(2, coroutine.resume(coroutine.create(function()
+        deep(300)
+        local r = "x" .. a
+        local t = {}
+        for j = 1, 50 do t[j] = { r .. j } end
+        collectgarbage()
+        return r
+      end))) == "r")
+    end]]
+  file:close()
+  local ok = os.execute(("%s %s >/dev/null 2>&1"):format(support.lua, name))
+  os.remove(name)
+  return ok == true
+end
 
 --- Lets the others run until each of them waits.
 function support.settle()

@@ -6,7 +6,9 @@
  * API. A value handed to a send that fails stays with the caller.
  *
  * Durations and deadlines are int64 nanoseconds on the monotonic clock
- * (gos_now()). The first call into the library turns the calling thread into
+ * (gos_now()). A goroutine may continue on another thread after any call that
+ * waits: pointers to thread-local variables, and errno, whose address the compiler
+ * may keep, must not be carried over such a call. The first call into the library turns the calling thread into
  * the main goroutine, unless gos_init() was called before.
  *
  * SPDX-License-Identifier: Apache-2.0

@@ -29,16 +29,20 @@ function support.concat_moves_stack_safely()
   local file = assert(io.open(name, "w"))
   file:write [[
     local function deep(n) return n > 0 and deep(n - 1) + 0 or 0 end
-    for _ = 1, 100 do
-      local a = setmetatable({}, { __concat = function() collectgarbage() return "r" end })
-      assert(select(2, coroutine.resume(coroutine.create(function()
-        deep(300)
-        local r = "x" .. a
+    for i = 1, 200 do
+      local mt = { __concat = function()
+        if i % 2 == 0 then deep(200) else collectgarbage() end
+        return "r"
+      end }
+      local ok, r = coroutine.resume(coroutine.create(function()
+        if i % 2 == 1 then deep(300) end
+        local r = "x" .. setmetatable({}, mt)
         local t = {}
         for j = 1, 50 do t[j] = { r .. j } end
         collectgarbage()
         return r
-      end))) == "r")
+      end))
+      assert(ok and r == "r")
     end]]
   file:close()
   local ok = os.execute(("%s %s >/dev/null 2>&1"):format(support.lua, name))

@@ -150,6 +150,7 @@ static NOINLINE int nil_wait(unsigned reason, gos_ns deadline) {
 
 ALWAYS_INLINE int send_by(gos_chan *c, const void *v, gos_ns deadline) {
   if (unlikely(!c)) return nil_wait(WAIT_SEND_NIL, deadline);
+  if (deadline == GOS_NOW && gosi_chan_no_send(c)) return GOS_WOULDBLOCK;
   gosi_m *m = gosi_enter();
   gosi_waiter *wake = NULL;
   gosi_chan_lock(c);
@@ -162,6 +163,7 @@ ALWAYS_INLINE int send_by(gos_chan *c, const void *v, gos_ns deadline) {
 }
 ALWAYS_INLINE int recv_by(gos_chan *c, void *out, gos_ns deadline) {
   if (unlikely(!c)) return nil_wait(WAIT_RECV_NIL, deadline);
+  if (deadline == GOS_NOW && gosi_chan_no_recv(c)) return GOS_WOULDBLOCK;
   gosi_m *m = gosi_enter();
   gosi_waiter *wake = NULL;
   gosi_chan_lock(c);

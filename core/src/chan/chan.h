@@ -58,18 +58,26 @@ ALWAYS_INLINE gosi_waiter *gosi_chan_claim(gosi_waitq *q) {
 ALWAYS_INLINE void gosi_ring_in(gos_chan *c, const void *v) {
   gosi_elem_copy(c->ring + c->last * c->elem, v, c->elem);
   if (++c->last == c->cap) c->last = 0;
-  c->count++;
+  gosi_store(&c->count, c->count + 1);
 }
 ALWAYS_INLINE void gosi_ring_out(gos_chan *c, void *out) {
   gosi_elem_out(out, c->ring + c->first * c->elem, c->elem);
   if (++c->first == c->cap) c->first = 0;
-  c->count--;
+  gosi_store(&c->count, c->count - 1);
 }
 
 /* One attempt, under the lock. *wake: whom to ready after unlocking. GOS_OK, GOS_CLOSED,
    or GOS_WOULDBLOCK. */
 int gosi_chan_try_send_locked(gos_chan *c, const void *v, gosi_waiter **wake);
 int gosi_chan_try_recv_locked(gos_chan *c, void *out, gosi_waiter **wake);
+/* A look without the lock: is there clearly nothing to do? closed is read last: it never
+   goes back to open, so what was seen before it was true of an open channel. */
+ALWAYS_INLINE bool gosi_chan_no_recv(gos_chan *c) {
+  return gosi_load_acquire(&c->count) == 0 && !gosi_load_acquire(&c->senders.head) && !gosi_load_acquire(&c->closed);
+}
+ALWAYS_INLINE bool gosi_chan_no_send(gos_chan *c) {
+  return gosi_load_acquire(&c->count) == c->cap && !gosi_load_acquire(&c->receivers.head) && !gosi_load_acquire(&c->closed);
+}
 /* For code inside the scheduler: never waits. */
 int gosi_chan_offer(gosi_m *m, gos_chan *c, const void *v);
 int gosi_chan_close(gosi_m *m, gos_chan *c);

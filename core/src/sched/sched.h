@@ -63,7 +63,7 @@ ALWAYS_INLINE void gosi_waitq_put(gosi_waitq *q, gosi_waiter *w) {
   if (q->tail)
     q->tail->next = w;
   else
-    q->head = w;
+    gosi_store(&q->head, w); /* select's default looks at it without the lock */
   q->tail = w;
 }
 ALWAYS_INLINE void gosi_waitq_remove(gosi_waitq *q, gosi_waiter *w) {
@@ -72,7 +72,7 @@ ALWAYS_INLINE void gosi_waitq_remove(gosi_waitq *q, gosi_waiter *w) {
   if (w->prev)
     w->prev->next = w->next;
   else
-    q->head = w->next;
+    gosi_store(&q->head, w->next);
   if (w->next)
     w->next->prev = w->prev;
   else

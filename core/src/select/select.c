@@ -144,7 +144,14 @@ static int select_in(gosi_m *m, struct sel *s, gos_ns deadline, bool ordered) {
   return GOS_WOULDBLOCK;
 }
 
-static int run(gos_case *cases, int n, gos_ns deadline, bool ordered) {
+/* One case and a default, with nothing to do: decided without the lock, as Go does. */
+ALWAYS_INLINE bool clearly_default(const gos_case *k) {
+  if (k->op == OP_RECV) return !k->c || gosi_chan_no_recv(k->c);
+  if (k->op == OP_SEND) return !k->c || gosi_chan_no_send(k->c);
+  return k->op == 0;
+}
+
+static NOINLINE int run(gos_case *cases, int n, gos_ns deadline, bool ordered) {
   if (n < 0 || n > CASES_MAX || (n && !cases)) return GOS_INVAL;
   for (int i = 0; i < n; i++)
     if (cases[i].op < 0 || cases[i].op > OP_SEND) return GOS_INVAL;
@@ -167,5 +174,8 @@ static int run(gos_case *cases, int n, gos_ns deadline, bool ordered) {
   return e;
 }
 
-int gos_select(gos_case *cases, int n, gos_ns deadline) { return run(cases, n, deadline, false); }
+int gos_select(gos_case *cases, int n, gos_ns deadline) {
+  if (n == 1 && deadline == GOS_NOW && cases && clearly_default(cases)) return GOS_WOULDBLOCK;
+  return run(cases, n, deadline, false);
+}
 int gos_select_ordered(gos_case *cases, int n, gos_ns deadline) { return run(cases, n, deadline, true); }

@@ -28,20 +28,25 @@ function support.concat_moves_stack_safely()
   local name = os.tmpname()
   local file = assert(io.open(name, "w"))
   file:write [[
-    local function deep(n) return n > 0 and deep(n - 1) + 0 or 0 end
+    local function deep(n)
+      if n > 0 then return (deep(n - 1)) + 0 end
+      return 0
+    end
     for i = 1, 200 do
-      local mt = { __concat = function()
-        if i % 2 == 0 then deep(200) else collectgarbage() end
-        return "r"
-      end }
-      local ok, r = coroutine.resume(coroutine.create(function()
+      local co = coroutine.create(function()
+        local mt = { __concat = function()
+          if i % 2 == 0 then deep(200) else collectgarbage() end
+          return "r"
+        end }
+        local a = setmetatable({}, mt)
         if i % 2 == 1 then deep(300) end
-        local r = "x" .. setmetatable({}, mt)
+        local r = "x" .. a
         local t = {}
         for j = 1, 50 do t[j] = { r .. j } end
         collectgarbage()
         return r
-      end))
+      end)
+      local ok, r = coroutine.resume(co)
       assert(ok and r == "r")
     end]]
   file:close()

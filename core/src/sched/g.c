@@ -169,6 +169,11 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
   *tail = NULL;
   gosi_extra *x = g->extra;
   gosi_lock_drop(&g->lock);
+  while (woken && g->realm && woken->realm == g->realm) { /* the host's lock is held */
+    gos_g *j = woken;
+    woken = j->next;
+    gosi_ready_home(m, j);
+  }
   if (woken) gosi_ready_list(m, woken);
   if (x && x->on_end) x->on_end(x->done, false);
   gosi_g_unref(c, g);

@@ -221,7 +221,7 @@ static gosi_fiber *finish(gos_realm *r, gosi_m *m, gos_g *g) {
 
 static _Noreturn void leave_for_good(gos_realm *r, gosi_m *m, gosi_fiber *f, gosi_context *ctx, gos_g *next) {
   void *from = f ? f->host : r->host.main_state;
-  if (next && next->fiber && f && f->cls == r->cls && !GOSI_TSAN && !GOSI_ASAN && !wants_home(r, m, next)) {
+  if (next && (next->fiber || next == r->main) && f && f->cls == r->cls && !GOSI_TSAN && !GOSI_ASAN && !wants_home(r, m, next)) {
     fiber_back(r, f); /* only this thread can take it, after it has left it */
     run_on(r, m, &m->junk, from, next);
   }

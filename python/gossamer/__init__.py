@@ -18,8 +18,8 @@ from ._gossamer import (
     Case,
     Chan,
     ChanClosed,
-    Deadlock,
     DeadlineExceeded,
+    Deadlock,
     Error,
     Goroutine,
     Mutex,
@@ -30,7 +30,6 @@ from ._gossamer import (
     Timer,
     WaitGroup,
     WouldBlock,
-    __version__,
     after,
     after_func,
     default,
@@ -42,14 +41,17 @@ from ._gossamer import (
     sleep,
     tick,
 )
+from ._gossamer import (
+    __version__ as __version__,
+)
 
 __all__ = [
     "Canceled",
     "Case",
     "Chan",
     "ChanClosed",
-    "Deadlock",
     "DeadlineExceeded",
+    "Deadlock",
     "Error",
     "Goroutine",
     "Mutex",

@@ -5,8 +5,8 @@ from ._gossamer import Canceled as Canceled
 from ._gossamer import Case as Case
 from ._gossamer import Chan as Chan
 from ._gossamer import ChanClosed as ChanClosed
-from ._gossamer import Deadlock as Deadlock
 from ._gossamer import DeadlineExceeded as DeadlineExceeded
+from ._gossamer import Deadlock as Deadlock
 from ._gossamer import Error as Error
 from ._gossamer import Goroutine as Goroutine
 from ._gossamer import Mutex as Mutex
@@ -34,8 +34,8 @@ __all__ = [
     "Case",
     "Chan",
     "ChanClosed",
-    "Deadlock",
     "DeadlineExceeded",
+    "Deadlock",
     "Error",
     "Goroutine",
     "Mutex",

@@ -8,7 +8,6 @@ import sys
 import textwrap
 
 import pytest
-
 from gossamer import go, runtime
 
 LIMIT = float(os.environ.get("GOSSAMER_TEST_TIMEOUT", "120"))
@@ -38,6 +37,7 @@ def program():
         done = subprocess.run(
             [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(source), *args],
             capture_output=True,
+            check=False,
             text=True,
             timeout=timeout,
             **kwargs,

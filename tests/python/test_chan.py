@@ -9,7 +9,6 @@ import sys
 import weakref
 
 import pytest
-
 from gossamer import Chan, ChanClosed, RecvChan, SendChan, WouldBlock, go, nil_chan
 
 

@@ -10,7 +10,6 @@ import sys
 import weakref
 
 import pytest
-
 from gossamer import Canceled, Chan, Goroutine, go, nil_chan, recv, runtime, select, sleep
 
 

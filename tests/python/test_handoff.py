@@ -14,7 +14,6 @@ import time
 import zlib
 
 import pytest
-
 from gossamer import Chan, WaitGroup, go, runtime, sleep
 
 
@@ -224,7 +223,9 @@ def test_mixture():
             out.send((i, k))
             k += 1
 
-    gs = [go(blocker) for _ in range(5)] + [go(computer) for _ in range(2)] + [go(talker, i) for i in range(5)]
+    gs = (
+        [go(blocker) for _ in range(5)] + [go(computer) for _ in range(2)] + [go(talker, i) for i in range(5)]
+    )
     last = {}
     for _ in range(3000):
         i, k = out.recv()

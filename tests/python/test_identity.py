@@ -11,7 +11,6 @@ import threading
 import time
 
 import pytest
-
 from gossamer import Chan, go, runtime, sleep
 
 
@@ -229,27 +228,32 @@ def test_signal_only_in_main():
         go(signal.signal, signal.SIGUSR2, signal.SIG_DFL).join()
 
 
-def test_current_frames_and_pthread_kill():
-    ch = Chan()
-    gs = [go(ch.recv) for _ in range(5)]
-    ids = [go(threading.get_ident).join() for _ in gs]
-    assert ids[0] in sys._current_frames() or True  # parked ones have no Python frame to show
-    assert threading.get_ident() in sys._current_frames()
-    with pytest.raises(OSError):
-        go(lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR2)).join()
+def test_current_frames(parked):
+    ch, ids = Chan(), []
+
+    def f():
+        ids.append(threading.get_ident())
+        ch.recv()
+
+    gs = [parked(f) for _ in range(5)]
+    frames = sys._current_frames()
+    assert all(frames[i].f_code is f.__code__ for i in ids) and threading.get_ident() in frames
     ch.close()
     for g in gs:
-        g.exception()
-        with pytest.raises(Exception):
-            g.join()
+        assert g.done.recv_ok() == (None, False)
+        assert g.exception() is not None
+
+
+def test_identity_is_no_thread_to_the_system():
+    with pytest.raises(OSError):
+        go(lambda: signal.pthread_kill(threading.get_ident(), signal.SIGUSR2)).join()
 
 
 def test_gilstate_in_callbacks():
     """C code that comes back through PyGILState_Ensure, with and without the GIL, and parks there."""
-    lib = ctypes.CDLL(None)
     compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
 
-    def f(seed, pause):
+    def f(lib, seed, pause):
         n = 30
         a = (ctypes.c_int * n)(*[(i * 7919 + seed) % 101 for i in range(n)])
 
@@ -260,12 +264,10 @@ def test_gilstate_in_callbacks():
         lib.qsort(a, n, 4, compare(cmp))
         return list(a) == sorted(a)
 
-    for pause in (runtime.gosched, lambda: time.sleep(0.0003)):
-        gs = [go(f, s, pause) for s in range(4)]
-        assert all(g.join() for g in gs)
-    pylib = ctypes.PyDLL(None)
-    pylib.qsort  # the same with the GIL held
-    assert go(f, 1, runtime.gosched).join()
+    for lib in (ctypes.CDLL(None), ctypes.PyDLL(None)):
+        for pause in (runtime.gosched, lambda: time.sleep(0.0003)):
+            gs = [go(f, lib, s, pause) for s in range(4)]
+            assert all(g.join() for g in gs)
 
 
 def test_asyncio_in_goroutines():

@@ -4,7 +4,6 @@
 import gc
 
 import pytest
-
 from gossamer import Chan, go, runtime
 
 SET_LIMIT = """

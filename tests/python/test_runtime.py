@@ -4,7 +4,6 @@
 import threading
 
 import pytest
-
 from gossamer import Chan, go, nil_chan, runtime, sleep
 
 

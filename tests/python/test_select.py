@@ -6,7 +6,6 @@ import sys
 import weakref
 
 import pytest
-
 from gossamer import (
     Chan,
     ChanClosed,

@@ -6,7 +6,6 @@ import pickle
 import threading
 
 import pytest
-
 from gossamer import Canceled, Chan, Mutex, Once, WaitGroup, go, runtime, sleep, sync
 
 

@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-
 from gossamer import Canceled, Chan, WaitGroup, WouldBlock, after, go, recv, runtime, select, send, sleep
 
 
@@ -17,7 +16,7 @@ def in_thread(fn, *args):
     def run():
         try:
             box.send((fn(*args), None))
-        except BaseException as e:
+        except BaseException as e:  # noqa: BLE001  handed on
             box.send((None, e))
 
     threading.Thread(target=run, daemon=True).start()

@@ -8,7 +8,6 @@ import time
 import weakref
 
 import pytest
-
 from gossamer import (
     Canceled,
     Chan,

@@ -58,6 +58,7 @@ try:
 except MemoryError as e:
     print("MemoryError", str(e)[:20])
 runtime.gosched()
+limit(resource.RLIMIT_AS, 3 << 30)  # the interpreter itself needs some to go on
 ch.close()
 failed = 0
 for g in gs:

@@ -29,11 +29,11 @@ typedef struct goroutine goroutine;
    goroutine, or a thread of the program that uses the realm. Never unmapped: the
    monitor reads them without a lock. */
 struct state {
-  PyThreadState *ts;    /* current when this was last left */
-  PyThreadState *root;  /* its own */
+  PyThreadState *ts;      /* current when this was last left */
+  PyThreadState *root;    /* its own */
   unsigned long number;   /* of a fiber, its thread state's thread_id: tells it from a thread's */
   unsigned long identity; /* what pthread_self() gives here; 0: the OS thread's own */
-  goroutine *g;         /* what runs here, borrowed from the scheduler; NULL: main, loops, threads */
+  goroutine *g;           /* what runs here, borrowed from the scheduler; NULL: main, loops, threads */
   enum { MAIN, FIBER, LOOP, THREAD } kind;
   struct state *next;
 };
@@ -60,12 +60,12 @@ extern bool realm_sliced;
 gos_ns realm_slice(gos_ns deadline);
 int realm_signals(int code, gos_ns slice, gos_ns deadline);
 /* e = call, with the deadline until for one wait; repeated while the core only asks to look at signals. */
-#define WAIT(e, deadline, until, call)                                        \
-  do {                                                                        \
-    gos_ns until = LIKELY(!realm_sliced) ? (deadline) : realm_slice(deadline); \
-    (e) = (call);                                                             \
-    if (LIKELY((e) != GOS_AGAIN && until == (deadline))) break;               \
-    (e) = realm_signals((e), until, (deadline));                              \
+#define WAIT(e, deadline, until, call)                                                                                 \
+  do {                                                                                                                 \
+    gos_ns until = LIKELY(!realm_sliced) ? (deadline) : realm_slice(deadline);                                         \
+    (e) = (call);                                                                                                      \
+    if (LIKELY((e) != GOS_AGAIN && until == (deadline))) break;                                                        \
+    (e) = realm_signals((e), until, (deadline));                                                                       \
   } while ((e) == GOS_AGAIN)
 
 /* ---- errors.c ------------------------------------------------------------------- */
@@ -80,7 +80,8 @@ int read_seconds(PyObject *o, gos_ns *ns);
 /* timeout= (None: for ever) to a deadline. */
 int read_timeout(PyObject *o, gos_ns *deadline);
 /* (..., timeout=None, *, ctx=None): timeout is positional argument number first. */
-int read_wait(const char *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t first, gos_ns *deadline);
+int read_wait(const char *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t first,
+              gos_ns *deadline);
 int time_init(PyObject *module);
 extern PyMethodDef time_methods[];
 
@@ -88,11 +89,10 @@ extern PyMethodDef time_methods[];
 /* What a channel's 8-byte elements are. */
 enum chan_kind { OBJECTS, TIMES, NOTHING };
 typedef struct chan {
-  PyObject_HEAD
-  gos_chan *ch;          /* NULL: the nil channel */
+  PyObject_HEAD gos_chan *ch; /* NULL: the nil channel */
   enum chan_kind kind;
-  PyObject *name;        /* or NULL */
-  void *owner;           /* what ch is part of, given to drop at the end */
+  PyObject *name; /* or NULL */
+  void *owner;    /* what ch is part of, given to drop at the end */
   void (*drop)(void *owner);
   PyObject *weak;
 } chan;
@@ -142,9 +142,9 @@ PyObject *timer_chan(PyObject *t); /* new reference; NULL without exception: t i
 PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
 /* __reduce_ex__, __copy__ and __deepcopy__ of what cannot leave the process or be doubled. */
 PyObject *refuse_copy(PyObject *self, PyObject *ignored);
-#define REFUSE_COPY                                       \
-  { "__reduce_ex__", refuse_copy, METH_O, NULL },         \
-  { "__copy__", refuse_copy, METH_NOARGS, NULL },         \
-  { "__deepcopy__", refuse_copy, METH_O, NULL }
+#define REFUSE_COPY                                                                                                    \
+  {"__reduce_ex__", refuse_copy, METH_O, NULL}, {"__copy__", refuse_copy, METH_NOARGS, NULL}, {                        \
+    "__deepcopy__", refuse_copy, METH_O, NULL                                                                          \
+  }
 
 #endif

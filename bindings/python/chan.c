@@ -66,12 +66,13 @@ static int read_capacity(PyObject *o, size_t *cap) {
 }
 
 static PyObject *chan_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
-  static char *names[] = { "cap", "name", NULL };
+  static char *names[] = {"cap", "name", NULL};
   PyObject *cap_arg = NULL, *name = Py_None;
   size_t cap = 0;
   if (!PyArg_ParseTupleAndKeywords(args, kw, "|O$O:Chan", names, &cap_arg, &name)) return NULL;
   if (cap_arg && read_capacity(cap_arg, &cap) < 0) return NULL;
-  if (name != Py_None && !PyUnicode_Check(name)) return PyErr_Format(PyExc_TypeError, "channel name must be a str or None");
+  if (name != Py_None && !PyUnicode_Check(name))
+    return PyErr_Format(PyExc_TypeError, "channel name must be a str or None");
   if (cap > PY_SSIZE_T_MAX / sizeof(PyObject *)) return PyErr_Format(PyExc_ValueError, "channel capacity out of range");
   if (realm_enter() < 0) return NULL;
   gos_chan *ch = gos_realm_chan(realm, sizeof(PyObject *), cap);
@@ -87,8 +88,14 @@ static PyObject *view(chan *c, PyTypeObject *type) {
   if (v) v->name = Py_XNewRef(c->name);
   return (PyObject *)v;
 }
-static PyObject *chan_sender(chan *c, PyObject *ignored) { (void)ignored; return view(c, SendChan_type); }
-static PyObject *chan_receiver(chan *c, PyObject *ignored) { (void)ignored; return view(c, RecvChan_type); }
+static PyObject *chan_sender(chan *c, PyObject *ignored) {
+  (void)ignored;
+  return view(c, SendChan_type);
+}
+static PyObject *chan_receiver(chan *c, PyObject *ignored) {
+  (void)ignored;
+  return view(c, RecvChan_type);
+}
 
 /* ---- sending ----------------------------------------------------------------------- */
 static PyObject *chan_send(chan *c, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
@@ -122,7 +129,10 @@ static PyObject *chan_close(chan *c, PyObject *ignored) {
   return PyBool_FromLong(e == GOS_OK); /* idempotent: False for a later close */
 }
 
-static PyObject *chan_enter(chan *c, PyObject *ignored) { (void)ignored; return Py_NewRef(c); }
+static PyObject *chan_enter(chan *c, PyObject *ignored) {
+  (void)ignored;
+  return Py_NewRef(c);
+}
 static PyObject *chan_exit(chan *c, PyObject *ignored) {
   (void)ignored;
   PyObject *r = chan_close(c, NULL);
@@ -169,7 +179,8 @@ static PyObject *chan_try_recv(chan *c, PyObject *const *args, Py_ssize_t nargs,
   if (kwnames && nargs == 0 && PyTuple_GET_SIZE(kwnames) == 1 &&
       PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "default") == 0)
     fallback = args[0];
-  if (!fallback && (nargs || kwnames)) return PyErr_Format(PyExc_TypeError, "try_recv() takes at most one argument: default");
+  if (!fallback && (nargs || kwnames))
+    return PyErr_Format(PyExc_TypeError, "try_recv() takes at most one argument: default");
   if (UNLIKELY(realm_enter_now() < 0)) return NULL;
   PyObject *slot;
   int e;
@@ -190,10 +201,22 @@ static PyObject *chan_next(chan *c) {
 
 /* ---- looking at it ------------------------------------------------------------------------ */
 static Py_ssize_t chan_len(chan *c) { return (Py_ssize_t)gos_chan_len(c->ch); }
-static int chan_bool(chan *c) { (void)c; return 1; }
-static PyObject *get_cap(chan *c, void *u) { (void)u; return PyLong_FromSize_t(gos_chan_cap(c->ch)); }
-static PyObject *get_closed(chan *c, void *u) { (void)u; return PyBool_FromLong(gos_chan_closed(c->ch)); }
-static PyObject *get_name(chan *c, void *u) { (void)u; return Py_NewRef(c->name ? c->name : Py_None); }
+static int chan_bool(chan *c) {
+  (void)c;
+  return 1;
+}
+static PyObject *get_cap(chan *c, void *u) {
+  (void)u;
+  return PyLong_FromSize_t(gos_chan_cap(c->ch));
+}
+static PyObject *get_closed(chan *c, void *u) {
+  (void)u;
+  return PyBool_FromLong(gos_chan_closed(c->ch));
+}
+static PyObject *get_name(chan *c, void *u) {
+  (void)u;
+  return Py_NewRef(c->name ? c->name : Py_None);
+}
 
 static PyObject *chan_repr(chan *c) {
   const char *type = strrchr(Py_TYPE(c)->tp_name, '.');
@@ -213,86 +236,99 @@ PyObject *chan_of(PyObject *source) {
 }
 
 /* ---- types ---------------------------------------------------------------------------------- */
-#define SEND_METHODS                                                                                                  \
-  { "send", METHOD(chan_send), METH_FASTCALL | METH_KEYWORDS,                                                           \
-    "send($self, v, /, timeout=None, *, ctx=None)\n--\n\n"                                                                 \
-    "Waits until v is received or buffered. timeout in seconds (None: for ever) raises TimeoutError.\n"                 \
-    "A closed channel raises ChanClosed. v stays with the caller when this raises. Go: ch <- v." },                     \
-  { "try_send", METHOD(chan_try_send), METH_O,                                                                          \
-    "try_send($self, v, /)\n--\n\nSends v if that needs no waiting; says whether it did. A closed channel raises\n"     \
-    "ChanClosed. Go: select with default." },                                                                           \
-  { "close", METHOD(chan_close), METH_NOARGS,                                                                           \
-    "close($self, /)\n--\n\nNo more values; those inside can still be received. True for the call that closed it,\n"    \
-    "False for a later one. The nil channel raises ValueError. Go: close(ch), which panics the second time." },         \
-  { "__enter__", METHOD(chan_enter), METH_NOARGS, NULL },                                                               \
-  { "__exit__", METHOD(chan_exit), METH_VARARGS, NULL }
-#define RECV_METHODS                                                                                                  \
-  { "recv", METHOD(chan_recv), METH_FASTCALL | METH_KEYWORDS,                                                           \
-    "recv($self, timeout=None, *, ctx=None)\n--\n\n"                                                                    \
-    "Waits for a value. timeout in seconds (None: for ever) raises TimeoutError; a channel that is closed\n"            \
-    "and drained raises ChanClosed. Go: v := <-ch." },                                                                  \
-  { "recv_ok", METHOD(chan_recv_ok), METH_FASTCALL | METH_KEYWORDS,                                                     \
-    "recv_ok($self, timeout=None, *, ctx=None)\n--\n\n"                                                                 \
-    "(value, True), or (None, False) when the channel is closed and drained. Go: v, ok := <-ch." },                     \
-  { "try_recv", METHOD(chan_try_recv), METH_FASTCALL | METH_KEYWORDS,                                                   \
-    "A value if one is ready, else default; without default WouldBlock is raised. A channel that is closed\n"           \
-    "and drained raises ChanClosed. Go: select with default." }
+#define SEND_METHODS                                                                                                   \
+  {"send", METHOD(chan_send), METH_FASTCALL | METH_KEYWORDS,                                                           \
+   "send($self, v, /, timeout=None, *, ctx=None)\n--\n\n"                                                              \
+   "Waits until v is received or buffered. timeout in seconds (None: for ever) raises TimeoutError.\n"                 \
+   "A closed channel raises ChanClosed. v stays with the caller when this raises. Go: ch <- v."},                      \
+      {"try_send", METHOD(chan_try_send), METH_O,                                                                      \
+       "try_send($self, v, /)\n--\n\nSends v if that needs no waiting; says whether it did. A closed channel raises\n" \
+       "ChanClosed. Go: select with default."},                                                                        \
+      {"close", METHOD(chan_close), METH_NOARGS,                                                                       \
+       "close($self, /)\n--\n\nNo more values; those inside can still be received. True for the call that closed "     \
+       "it,\n"                                                                                                         \
+       "False for a later one. The nil channel raises ValueError. Go: close(ch), which panics the second time."},      \
+      {"__enter__", METHOD(chan_enter), METH_NOARGS, NULL}, {                                                          \
+    "__exit__", METHOD(chan_exit), METH_VARARGS, NULL                                                                  \
+  }
+#define RECV_METHODS                                                                                                   \
+  {"recv", METHOD(chan_recv), METH_FASTCALL | METH_KEYWORDS,                                                           \
+   "recv($self, timeout=None, *, ctx=None)\n--\n\n"                                                                    \
+   "Waits for a value. timeout in seconds (None: for ever) raises TimeoutError; a channel that is closed\n"            \
+   "and drained raises ChanClosed. Go: v := <-ch."},                                                                   \
+      {"recv_ok", METHOD(chan_recv_ok), METH_FASTCALL | METH_KEYWORDS,                                                 \
+       "recv_ok($self, timeout=None, *, ctx=None)\n--\n\n"                                                             \
+       "(value, True), or (None, False) when the channel is closed and drained. Go: v, ok := <-ch."},                  \
+  {                                                                                                                    \
+    "try_recv", METHOD(chan_try_recv), METH_FASTCALL | METH_KEYWORDS,                                                  \
+        "A value if one is ready, else default; without default WouldBlock is raised. A channel that is closed\n"      \
+        "and drained raises ChanClosed. Go: select with default."                                                      \
+  }
 
-static PyMethodDef send_methods[] = { SEND_METHODS, { NULL, NULL, 0, NULL } };
-static PyMethodDef recv_methods[] = { RECV_METHODS, { NULL, NULL, 0, NULL } };
+static PyMethodDef send_methods[] = {SEND_METHODS, {NULL, NULL, 0, NULL}};
+static PyMethodDef recv_methods[] = {RECV_METHODS, {NULL, NULL, 0, NULL}};
 /* Chan lists them again: the interpreter's quick calls want methods of the exact type. */
 static PyMethodDef chan_methods[] = {
-  SEND_METHODS,
-  RECV_METHODS,
-  { "sender", METHOD(chan_sender), METH_NOARGS, "sender($self, /)\n--\n\nA view that can only send and close. Go: chan<- T." },
-  { "receiver", METHOD(chan_receiver), METH_NOARGS, "receiver($self, /)\n--\n\nA view that can only receive. Go: <-chan T." },
-  { NULL, NULL, 0, NULL },
+    SEND_METHODS,
+    RECV_METHODS,
+    {"sender", METHOD(chan_sender), METH_NOARGS,
+     "sender($self, /)\n--\n\nA view that can only send and close. Go: chan<- T."},
+    {"receiver", METHOD(chan_receiver), METH_NOARGS,
+     "receiver($self, /)\n--\n\nA view that can only receive. Go: <-chan T."},
+    {NULL, NULL, 0, NULL},
 };
 static PyMethodDef base_methods[] = {
-  { "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL },
-  REFUSE_COPY,
-  { NULL, NULL, 0, NULL },
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+    REFUSE_COPY,
+    {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef getset[] = {
-  { "cap", (getter)get_cap, NULL, "Values it can hold; 0: sender and receiver meet. Go: cap(ch).", NULL },
-  { "closed", (getter)get_closed, NULL, "True once it is closed; values may still be inside.", NULL },
-  { "name", (getter)get_name, NULL, "The name it was given, or None.", NULL },
-  { NULL, NULL, NULL, NULL, NULL },
+    {"cap", (getter)get_cap, NULL, "Values it can hold; 0: sender and receiver meet. Go: cap(ch).", NULL},
+    {"closed", (getter)get_closed, NULL, "True once it is closed; values may still be inside.", NULL},
+    {"name", (getter)get_name, NULL, "The name it was given, or None.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 static PyMemberDef members[] = {
-  { "__weaklistoffset__", T_PYSSIZET, offsetof(chan, weak), READONLY, NULL },
-  { NULL, 0, 0, 0, NULL },
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(chan, weak), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 
 #define FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE)
 static PyType_Slot base_slots[] = {
-  { Py_tp_dealloc, chan_dealloc }, { Py_tp_repr, chan_repr }, { Py_tp_methods, base_methods }, { Py_tp_getset, getset },
-  { Py_tp_members, members }, { Py_mp_length, chan_len }, { Py_nb_bool, chan_bool }, { 0, NULL },
+    {Py_tp_dealloc, chan_dealloc}, {Py_tp_repr, chan_repr},  {Py_tp_methods, base_methods}, {Py_tp_getset, getset},
+    {Py_tp_members, members},      {Py_mp_length, chan_len}, {Py_nb_bool, chan_bool},       {0, NULL},
 };
-static PyType_Spec base_spec = { "gossamer._gossamer._Chan", sizeof(chan), 0,
-  FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, base_slots };
+static PyType_Spec base_spec = {"gossamer._gossamer._Chan", sizeof(chan), 0,
+                                FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, base_slots};
 static PyType_Slot send_slots[] = {
-  { Py_tp_methods, send_methods },
-  { Py_tp_doc, "The sending end of a channel: send, try_send, close. From Chan.sender(). Go: chan<- T." }, { 0, NULL },
+    {Py_tp_methods, send_methods},
+    {Py_tp_doc, "The sending end of a channel: send, try_send, close. From Chan.sender(). Go: chan<- T."},
+    {0, NULL},
 };
-static PyType_Spec send_spec = { "gossamer.SendChan", sizeof(chan), 0,
-  FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, send_slots };
+static PyType_Spec send_spec = {"gossamer.SendChan", sizeof(chan), 0,
+                                FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, send_slots};
 static PyType_Slot recv_slots[] = {
-  { Py_tp_methods, recv_methods }, { Py_tp_iter, PyObject_SelfIter }, { Py_tp_iternext, chan_next },
-  { Py_tp_doc, "The receiving end of a channel: recv, recv_ok, try_recv, iteration. From Chan.receiver(). Go: <-chan T." },
-  { 0, NULL },
+    {Py_tp_methods, recv_methods},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, chan_next},
+    {Py_tp_doc,
+     "The receiving end of a channel: recv, recv_ok, try_recv, iteration. From Chan.receiver(). Go: <-chan T."},
+    {0, NULL},
 };
-static PyType_Spec recv_spec = { "gossamer.RecvChan", sizeof(chan), 0,
-  FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, recv_slots };
+static PyType_Spec recv_spec = {"gossamer.RecvChan", sizeof(chan), 0,
+                                FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, recv_slots};
 static PyType_Slot chan_slots[] = {
-  { Py_tp_new, chan_new }, { Py_tp_methods, chan_methods }, { Py_tp_iter, PyObject_SelfIter }, { Py_tp_iternext, chan_next },
-  { Py_tp_doc, "Chan(cap=0, *, name=None)\n--\n\n"
-    "A channel for cap values; 0 makes sender and receiver meet. Every goroutine and every thread may\n"
-    "use it. A negative capacity raises ValueError. Iteration ends when it is closed and drained;\n"
-    "'with ch:' closes it at the end. Always true, also when empty. Go: make(chan T, cap)." },
-  { 0, NULL },
+    {Py_tp_new, chan_new},
+    {Py_tp_methods, chan_methods},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, chan_next},
+    {Py_tp_doc, "Chan(cap=0, *, name=None)\n--\n\n"
+                "A channel for cap values; 0 makes sender and receiver meet. Every goroutine and every thread may\n"
+                "use it. A negative capacity raises ValueError. Iteration ends when it is closed and drained;\n"
+                "'with ch:' closes it at the end. Always true, also when empty. Go: make(chan T, cap)."},
+    {0, NULL},
 };
-static PyType_Spec chan_spec = { "gossamer.Chan", sizeof(chan), 0, FLAGS, chan_slots };
+static PyType_Spec chan_spec = {"gossamer.Chan", sizeof(chan), 0, FLAGS, chan_slots};
 
 int chan_init(PyObject *m) {
   if (!(base_type = add_type(NULL, &base_spec, NULL))) return -1;

@@ -100,18 +100,16 @@ static void *check_thread(void *u) {
 }
 
 static bool same_everywhere(PyInterpreterState *interp) {
-  struct tls_check c = { interp, false };
+  struct tls_check c = {interp, false};
   pthread_t t;
   if (pthread_create(&t, NULL, check_thread, &c)) return true; /* no further thread: nothing to be wrong on */
-  Py_BEGIN_ALLOW_THREADS
-  pthread_join(t, NULL);
-  Py_END_ALLOW_THREADS
-  return c.same;
+  Py_BEGIN_ALLOW_THREADS pthread_join(t, NULL);
+  Py_END_ALLOW_THREADS return c.same;
 }
 
 static bool find_current(PyThreadState *ts) {
   compat.current = 0;
-  struct tls_search s = { (char *)compat_current(), ts, 0, 0 };
+  struct tls_search s = {(char *)compat_current(), ts, 0, 0};
   dl_iterate_phdr(search_object, &s);
   if (s.found != 1) return false;
   compat.current = s.offset;
@@ -149,8 +147,10 @@ int compat_init(const char **why) {
     PyErr_SetString(PyExc_ImportError, "gossamer: this build of CPython keeps PyGILState elsewhere");
     return -1;
   }
-  if (!find_gil(ts)) *why = "the GIL's fields are not where they should be";
-  else if (!find_current(ts)) *why = "the current thread state was not found";
+  if (!find_gil(ts))
+    *why = "the GIL's fields are not where they should be";
+  else if (!find_current(ts))
+    *why = "the current thread state was not found";
   else {
     compat.raw = true;
     if (swap_works(ts)) return 0;
@@ -244,7 +244,7 @@ int compat_run_signals(void) {
   if (compat.signals) *compat.signals = 0;
 #endif
   if (PyErr_CheckSignals() == 0) return 0;
-  /* Another signal may wait behind the one that raised. */
+    /* Another signal may wait behind the one that raised. */
 #if PY_VERSION_HEX >= 0x030D0000
   __atomic_or_fetch(&ts->eval_breaker, _PY_SIGNALS_PENDING_BIT, __ATOMIC_RELAXED);
 #else

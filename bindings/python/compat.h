@@ -25,12 +25,12 @@
 #endif
 
 extern struct compat {
-  pthread_key_t gilstate;            /* the key PyGILState_Ensure() looks at */
-  bool raw;                          /* thread states may be swapped without dropping the GIL */
-  ptrdiff_t current;                 /* 3.12+: offset of CPython's current thread state from the thread pointer */
-  PyThreadState *volatile *holder;   /* who held the GIL last; NULL: unknown */
-  const volatile int *locked;        /* is the GIL taken? NULL: unknown */
-  volatile int *signals, *breaker;   /* 3.11, 3.12: a signal waits; look at the flags soon. NULL: unknown */
+  pthread_key_t gilstate;          /* the key PyGILState_Ensure() looks at */
+  bool raw;                        /* thread states may be swapped without dropping the GIL */
+  ptrdiff_t current;               /* 3.12+: offset of CPython's current thread state from the thread pointer */
+  PyThreadState *volatile *holder; /* who held the GIL last; NULL: unknown */
+  const volatile int *locked;      /* is the GIL taken? NULL: unknown */
+  volatile int *signals, *breaker; /* 3.11, 3.12: a signal waits; look at the flags soon. NULL: unknown */
 } compat;
 
 /* Finds and checks all of the above. On failure *why says what is missing; with an

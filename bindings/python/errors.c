@@ -20,29 +20,31 @@ static PyObject *raise_deadlock(void) {
 /* interrupt() names the type; a context will name itself later. */
 static PyObject *raise_canceled(void) {
   PyObject *type = go_interrupt_type();
-  if (type) PyErr_SetNone(type);
-  else PyErr_SetString(err_Canceled, "interrupted");
+  if (type)
+    PyErr_SetNone(type);
+  else
+    PyErr_SetString(err_Canceled, "interrupted");
   return NULL;
 }
 
 PyObject *raise_code(int code, const char *what) {
   PyObject *type;
   switch (code) {
-    case RAISED: return NULL;
-    case GOS_NOMEM: return PyErr_Format(PyExc_MemoryError, "%s: out of memory, address space or guard pages", what);
-    case GOS_DEADLOCK: return raise_deadlock();
-    case GOS_CANCELED: return raise_canceled();
-    case GOS_TIMEDOUT: PyErr_SetString(PyExc_TimeoutError, what); return NULL;
-    case GOS_WOULDBLOCK: type = err_WouldBlock; break;
-    case GOS_CLOSED: type = err_ChanClosed; break;
-    case GOS_INVAL: type = PyExc_ValueError; break;
-    case GOS_PERM: type = PyExc_RuntimeError; break;
-    default:
-      if (code <= GOS_SYS(1)) {
-        errno = -1000 - code;
-        return PyErr_SetFromErrno(PyExc_OSError);
-      }
-      type = err_Error;
+  case RAISED: return NULL;
+  case GOS_NOMEM: return PyErr_Format(PyExc_MemoryError, "%s: out of memory, address space or guard pages", what);
+  case GOS_DEADLOCK: return raise_deadlock();
+  case GOS_CANCELED: return raise_canceled();
+  case GOS_TIMEDOUT: PyErr_SetString(PyExc_TimeoutError, what); return NULL;
+  case GOS_WOULDBLOCK: type = err_WouldBlock; break;
+  case GOS_CLOSED: type = err_ChanClosed; break;
+  case GOS_INVAL: type = PyExc_ValueError; break;
+  case GOS_PERM: type = PyExc_RuntimeError; break;
+  default:
+    if (code <= GOS_SYS(1)) {
+      errno = -1000 - code;
+      return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    type = err_Error;
   }
   PyErr_SetString(type, what);
   return NULL;
@@ -55,12 +57,14 @@ static PyObject *add_error(PyObject *module, const char *name, const char *doc, 
 }
 
 int errors_init(PyObject *m) {
-  PyObject *report = Py_BuildValue("{s:s}", "report", ""), *ctx = Py_BuildValue("{s:O,s:O}", "ctx", Py_None, "cause", Py_None);
+  PyObject *report = Py_BuildValue("{s:s}", "report", ""),
+           *ctx = Py_BuildValue("{s:O,s:O}", "ctx", Py_None, "cause", Py_None);
   if (!report || !ctx) return -1;
   err_Error = add_error(m, "gossamer.Error", "What gossamer's own exceptions derive from.", NULL, NULL);
   if (!err_Error) return -1;
-  err_ChanClosed = add_error(m, "gossamer.ChanClosed",
-                             "send() on a closed channel, or recv() on one that is closed and drained.", err_Error, NULL);
+  err_ChanClosed =
+      add_error(m, "gossamer.ChanClosed", "send() on a closed channel, or recv() on one that is closed and drained.",
+                err_Error, NULL);
   err_WouldBlock = add_error(m, "gossamer.WouldBlock", "try_recv() found nothing and had no default.", err_Error, NULL);
   err_Deadlock = add_error(m, "gossamer.Deadlock",
                            "All goroutines are asleep; raised in the main goroutine.\n\n"

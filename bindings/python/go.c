@@ -12,14 +12,13 @@
 #include <unistd.h>
 
 struct goroutine {
-  PyObject_VAR_HEAD
-  struct goroutine *prev, *next; /* in live or uncollected; next also in the free list */
+  PyObject_VAR_HEAD struct goroutine *prev, *next; /* in live or uncollected; next also in the free list */
   gos_g *h;
   struct state *state; /* while it runs or waits */
   PyObject *fn, *kwnames;
   PyObject *result, *error;
   PyObject *context, *labels, *name, *interrupt, *done, *wg; /* each may be NULL */
-  PyObject *code; /* where it was created */
+  PyObject *code;                                            /* where it was created */
   PyObject *weak;
   uint64_t creator;
   int lasti;
@@ -30,7 +29,8 @@ struct goroutine {
 
 PyTypeObject *Goroutine_type;
 static PyTypeObject *Go_type;
-static struct goroutine live = { .prev = &live, .next = &live }, uncollected = { .prev = &uncollected, .next = &uncollected };
+static struct goroutine live = {.prev = &live, .next = &live},
+                        uncollected = {.prev = &uncollected, .next = &uncollected};
 static goroutine *main_object;
 
 static void list_add(goroutine *head, goroutine *g) {
@@ -191,7 +191,8 @@ static void run(goroutine *g, struct state *st) {
     ts->context_ver++;
     g->context = NULL;
   }
-  PyObject *result = PyObject_Vectorcall(g->fn, g->args + 1, (size_t)g->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, g->kwnames);
+  PyObject *result =
+      PyObject_Vectorcall(g->fn, g->args + 1, (size_t)g->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, g->kwnames);
   PyObject *error = result ? NULL : compat_take_exception();
   drop_call(g);
   compat_ts_reset(ts);
@@ -248,8 +249,8 @@ static int apply(goroutine *g, const struct options *o) {
   return merged ? PyDict_Update(merged, o->labels) : -1;
 }
 
-static PyObject *spawn(const struct options *o, PyObject *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-                       PyObject *wg) {
+static PyObject *spawn(const struct options *o, PyObject *fn, PyObject *const *args, Py_ssize_t nargs,
+                       PyObject *kwnames, PyObject *wg) {
   if (UNLIKELY(!PyCallable_Check(fn)))
     return PyErr_Format(PyExc_TypeError, "a goroutine needs a callable, not %.100s", Py_TYPE(fn)->tp_name);
   if (UNLIKELY(realm_enter() < 0)) return NULL;
@@ -362,10 +363,22 @@ PyObject *go_done(PyObject *o) {
   return Py_XNewRef(g->done);
 }
 
-static PyObject *get_done(goroutine *g, void *u) { (void)u; return go_done((PyObject *)g); }
-static PyObject *get_id(goroutine *g, void *u) { (void)u; return PyLong_FromUnsignedLongLong(gos_g_id(g->h)); }
-static PyObject *get_creator(goroutine *g, void *u) { (void)u; return PyLong_FromUnsignedLongLong(g->creator); }
-static PyObject *get_name(goroutine *g, void *u) { (void)u; return g->name ? Py_NewRef(g->name) : PyUnicode_FromString(""); }
+static PyObject *get_done(goroutine *g, void *u) {
+  (void)u;
+  return go_done((PyObject *)g);
+}
+static PyObject *get_id(goroutine *g, void *u) {
+  (void)u;
+  return PyLong_FromUnsignedLongLong(gos_g_id(g->h));
+}
+static PyObject *get_creator(goroutine *g, void *u) {
+  (void)u;
+  return PyLong_FromUnsignedLongLong(g->creator);
+}
+static PyObject *get_name(goroutine *g, void *u) {
+  (void)u;
+  return g->name ? Py_NewRef(g->name) : PyUnicode_FromString("");
+}
 
 static PyObject *get_labels(goroutine *g, void *u) {
   (void)u;
@@ -383,11 +396,14 @@ static PyObject *get_site(goroutine *g, void *u) {
 }
 
 static gos_info info_of(goroutine *g) {
-  gos_info info = { .status = "dead" };
+  gos_info info = {.status = "dead"};
   if (!g->ended && g->h) gos_info_get(g->h, &info, sizeof info);
   return info;
 }
-static PyObject *get_status(goroutine *g, void *u) { (void)u; return PyUnicode_FromString(info_of(g).status); }
+static PyObject *get_status(goroutine *g, void *u) {
+  (void)u;
+  return PyUnicode_FromString(info_of(g).status);
+}
 static PyObject *get_wait_reason(goroutine *g, void *u) {
   (void)u;
   const char *reason = info_of(g).wait_reason;
@@ -407,16 +423,15 @@ static PyObject *goroutine_repr(goroutine *g) {
   char site[512];
   gos_info info = info_of(g);
   go_site((PyObject *)g, site, sizeof site);
-  return PyUnicode_FromFormat("<Goroutine %llu%s%V%s, %s%s%s%s%s%s>", (unsigned long long)gos_g_id(g->h), g->name ? " [" : "",
-                              g->name, "", g->name ? "]" : "", info.status, info.wait_reason ? " (" : "",
-                              info.wait_reason ? info.wait_reason : "", info.wait_reason ? ")" : "",
-                              *site ? ", created at " : "", site);
+  return PyUnicode_FromFormat("<Goroutine %llu%s%V%s, %s%s%s%s%s%s>", (unsigned long long)gos_g_id(g->h),
+                              g->name ? " [" : "", g->name, "", g->name ? "]" : "", info.status,
+                              info.wait_reason ? " (" : "", info.wait_reason ? info.wait_reason : "",
+                              info.wait_reason ? ")" : "", *site ? ", created at " : "", site);
 }
 
 /* ---- go and go.using ------------------------------------------------------------------------- */
 typedef struct {
-  PyObject_HEAD
-  vectorcallfunc call;
+  PyObject_HEAD vectorcallfunc call;
   struct options o;
   bool plain;
 } go_object;
@@ -480,7 +495,7 @@ static int read_stack(PyObject *o, size_t *stack) {
 
 static PyObject *go_using(PyObject *self, PyObject *args, PyObject *kw) {
   (void)self;
-  static char *names[] = { "name", "labels", "stack_size", "vars", NULL };
+  static char *names[] = {"name", "labels", "stack_size", "vars", NULL};
   PyObject *name = Py_None, *labels = Py_None, *stack = Py_None, *vars = Py_None;
   if (!PyArg_ParseTupleAndKeywords(args, kw, "|OOOO:using", names, &name, &labels, &stack, &vars)) return NULL;
   if (name != Py_None && !PyUnicode_Check(name)) return PyErr_Format(PyExc_TypeError, "name must be a str or None");
@@ -490,7 +505,8 @@ static PyObject *go_using(PyObject *self, PyObject *args, PyObject *kw) {
   if (!go) return NULL;
   if (name != Py_None) go->o.name = Py_NewRef(name);
   if (vars != Py_None) go->o.vars = Py_NewRef(vars);
-  if ((labels != Py_None && read_labels(labels, &go->o.labels) < 0) || (stack != Py_None && read_stack(stack, &go->o.stack) < 0)) {
+  if ((labels != Py_None && read_labels(labels, &go->o.labels) < 0) ||
+      (stack != Py_None && read_stack(stack, &go->o.stack) < 0)) {
     Py_DECREF(go);
     return NULL;
   }
@@ -527,71 +543,83 @@ fail:
 }
 
 PyMethodDef go_methods[] = {
-  { "goroutines", list_goroutines, METH_NOARGS, "goroutines()\n--\n\nThe goroutines that have not ended, main first." },
-  { NULL, NULL, 0, NULL },
+    {"goroutines", list_goroutines, METH_NOARGS, "goroutines()\n--\n\nThe goroutines that have not ended, main first."},
+    {NULL, NULL, 0, NULL},
 };
 
 static PyMethodDef methods[] = {
-  { "join", METHOD(goroutine_join), METH_FASTCALL | METH_KEYWORDS,
-    "join($self, timeout=None, *, ctx=None)\n--\n\n"
-    "Waits until it has ended; its result, or its exception raised again. timeout in seconds (None: for\n"
-    "ever) raises TimeoutError. May be called by any goroutine or thread, any number of times." },
-  { "exception", METHOD(goroutine_exception), METH_NOARGS,
-    "exception($self, /)\n--\n\nThe exception it ended with; None when it returned, or has not ended. Does not wait." },
-  { "interrupt", METHOD(goroutine_interrupt), METH_FASTCALL | METH_KEYWORDS,
-    "Ends its current wait, or its next one, by raising exc there. False when it has ended already." },
-  { "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL },
-  REFUSE_COPY,
-  { NULL, NULL, 0, NULL },
+    {"join", METHOD(goroutine_join), METH_FASTCALL | METH_KEYWORDS,
+     "join($self, timeout=None, *, ctx=None)\n--\n\n"
+     "Waits until it has ended; its result, or its exception raised again. timeout in seconds (None: for\n"
+     "ever) raises TimeoutError. May be called by any goroutine or thread, any number of times."},
+    {"exception", METHOD(goroutine_exception), METH_NOARGS,
+     "exception($self, /)\n--\n\nThe exception it ended with; None when it returned, or has not ended. Does not wait."},
+    {"interrupt", METHOD(goroutine_interrupt), METH_FASTCALL | METH_KEYWORDS,
+     "Ends its current wait, or its next one, by raising exc there. False when it has ended already."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+    REFUSE_COPY,
+    {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef getset[] = {
-  { "id", (getter)get_id, NULL, "Its number; never used twice.", NULL },
-  { "name", (getter)get_name, NULL, "From go.using(name=), else ''.", NULL },
-  { "labels", (getter)get_labels, NULL, "From go.using(labels=), with those of its creator.", NULL },
-  { "creator", (getter)get_creator, NULL, "The number of the goroutine that started it; 0: a thread.", NULL },
-  { "site", (getter)get_site, NULL, "Where it was started: 'file:line in function'.", NULL },
-  { "done", (getter)get_done, NULL, "A channel that is closed when it has ended.", NULL },
-  { "status", (getter)get_status, NULL, "'runnable', 'running', 'waiting' or 'dead'.", NULL },
-  { "wait_reason", (getter)get_wait_reason, NULL, "What it waits for, in Go's words; None unless it waits.", NULL },
-  { "_frame", (getter)get_frame, NULL, NULL, NULL },
-  { NULL, NULL, NULL, NULL, NULL },
+    {"id", (getter)get_id, NULL, "Its number; never used twice.", NULL},
+    {"name", (getter)get_name, NULL, "From go.using(name=), else ''.", NULL},
+    {"labels", (getter)get_labels, NULL, "From go.using(labels=), with those of its creator.", NULL},
+    {"creator", (getter)get_creator, NULL, "The number of the goroutine that started it; 0: a thread.", NULL},
+    {"site", (getter)get_site, NULL, "Where it was started: 'file:line in function'.", NULL},
+    {"done", (getter)get_done, NULL, "A channel that is closed when it has ended.", NULL},
+    {"status", (getter)get_status, NULL, "'runnable', 'running', 'waiting' or 'dead'.", NULL},
+    {"wait_reason", (getter)get_wait_reason, NULL, "What it waits for, in Go's words; None unless it waits.", NULL},
+    {"_frame", (getter)get_frame, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 static PyMemberDef members[] = {
-  { "__weaklistoffset__", T_PYSSIZET, offsetof(goroutine, weak), READONLY, NULL },
-  { NULL, 0, 0, 0, NULL },
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(goroutine, weak), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 static PyType_Slot slots[] = {
-  { Py_tp_dealloc, goroutine_dealloc }, { Py_tp_traverse, goroutine_traverse }, { Py_tp_clear, goroutine_clear },
-  { Py_tp_repr, goroutine_repr }, { Py_tp_methods, methods }, { Py_tp_getset, getset }, { Py_tp_members, members },
-  { Py_tp_doc, "A goroutine, as go() returns it. Keeping it is optional: dropping it leaves the goroutine running.\n\n"
-    "An exception that nobody collects (join, exception) is reported on stderr: when the goroutine ends if no\n"
-    "handle is held, else when the handle is dropped, at the latest when the program ends." },
-  { 0, NULL },
+    {Py_tp_dealloc, goroutine_dealloc},
+    {Py_tp_traverse, goroutine_traverse},
+    {Py_tp_clear, goroutine_clear},
+    {Py_tp_repr, goroutine_repr},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, getset},
+    {Py_tp_members, members},
+    {Py_tp_doc,
+     "A goroutine, as go() returns it. Keeping it is optional: dropping it leaves the goroutine running.\n\n"
+     "An exception that nobody collects (join, exception) is reported on stderr: when the goroutine ends if no\n"
+     "handle is held, else when the handle is dropped, at the latest when the program ends."},
+    {0, NULL},
 };
-static PyType_Spec spec = { "gossamer.Goroutine", offsetof(goroutine, args), sizeof(PyObject *),
-  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots };
+static PyType_Spec spec = {
+    "gossamer.Goroutine", offsetof(goroutine, args), sizeof(PyObject *),
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 static PyMethodDef using_methods[] = {
-  { "using", METHOD(go_using), METH_VARARGS | METH_KEYWORDS,
-    "using($self, name=None, labels=None, stack_size=None, vars=None)\n--\n\n"
-    "go with options: go.using(name='reader')(fn, *args). labels: str to str, inherited by the goroutines it\n"
-    "starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of." },
-  { NULL, NULL, 0, NULL },
+    {"using", METHOD(go_using), METH_VARARGS | METH_KEYWORDS,
+     "using($self, name=None, labels=None, stack_size=None, vars=None)\n--\n\n"
+     "go with options: go.using(name='reader')(fn, *args). labels: str to str, inherited by the goroutines it\n"
+     "starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of."},
+    {NULL, NULL, 0, NULL},
 };
 static PyMemberDef using_members[] = {
-  { "__vectorcalloffset__", T_PYSSIZET, offsetof(go_object, call), READONLY, NULL },
-  { NULL, 0, 0, 0, NULL },
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(go_object, call), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 static PyType_Slot using_slots[] = {
-  { Py_tp_dealloc, go_dealloc }, { Py_tp_call, PyVectorcall_Call }, { Py_tp_methods, using_methods },
-  { Py_tp_members, using_members },
-  { Py_tp_doc, "go(fn, /, *args, **kwargs)\n--\n\n"
-    "Starts fn(*args, **kwargs) as a goroutine and returns its Goroutine. It runs in a copy of the creator's\n"
-    "contextvars. As a decorator, @go starts the function. No memory raises MemoryError. Go: go fn(args)." },
-  { 0, NULL },
+    {Py_tp_dealloc, go_dealloc},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_methods, using_methods},
+    {Py_tp_members, using_members},
+    {Py_tp_doc,
+     "go(fn, /, *args, **kwargs)\n--\n\n"
+     "Starts fn(*args, **kwargs) as a goroutine and returns its Goroutine. It runs in a copy of the creator's\n"
+     "contextvars. As a decorator, @go starts the function. No memory raises MemoryError. Go: go fn(args)."},
+    {0, NULL},
 };
-static PyType_Spec using_spec = { "gossamer._gossamer._Go", sizeof(go_object), 0,
-  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_VECTORCALL, using_slots };
+static PyType_Spec using_spec = {"gossamer._gossamer._Go", sizeof(go_object), 0,
+                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+                                     Py_TPFLAGS_HAVE_VECTORCALL,
+                                 using_slots};
 
 int go_init(PyObject *m) {
   if (!(Goroutine_type = add_type(m, &spec, NULL)) || !(Go_type = add_type(NULL, &using_spec, NULL))) return -1;

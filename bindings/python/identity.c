@@ -69,18 +69,21 @@ static int patch_object(struct dl_phdr_info *o, size_t size, void *u) {
   for (int i = 0; i < o->dlpi_phnum; i++)
     if (o->dlpi_phdr[i].p_type == PT_DYNAMIC) dyn = (void *)(o->dlpi_addr + o->dlpi_phdr[i].p_vaddr);
   if (!dyn) return 1; /* a static program */
-  struct { ElfW(Rela) *at; size_t n; } tables[2] = { { NULL, 0 }, { NULL, 0 } };
+  struct {
+    ElfW(Rela) * at;
+    size_t n;
+  } tables[2] = {{NULL, 0}, {NULL, 0}};
   const ElfW(Sym) *symbols = NULL;
   const char *names = NULL;
   for (; dyn->d_tag != DT_NULL; dyn++) {
     uintptr_t v = dyn->d_un.d_ptr;
     switch (dyn->d_tag) {
-      case DT_JMPREL: tables[0].at = (void *)absolute(o, v); break;
-      case DT_PLTRELSZ: tables[0].n = v / sizeof(ElfW(Rela)); break;
-      case DT_RELA: tables[1].at = (void *)absolute(o, v); break;
-      case DT_RELASZ: tables[1].n = v / sizeof(ElfW(Rela)); break;
-      case DT_SYMTAB: symbols = (void *)absolute(o, v); break;
-      case DT_STRTAB: names = (void *)absolute(o, v); break;
+    case DT_JMPREL: tables[0].at = (void *)absolute(o, v); break;
+    case DT_PLTRELSZ: tables[0].n = v / sizeof(ElfW(Rela)); break;
+    case DT_RELA: tables[1].at = (void *)absolute(o, v); break;
+    case DT_RELASZ: tables[1].n = v / sizeof(ElfW(Rela)); break;
+    case DT_SYMTAB: symbols = (void *)absolute(o, v); break;
+    case DT_STRTAB: names = (void *)absolute(o, v); break;
     }
   }
   for (int t = 0; t < 2 && symbols && names; t++) {
@@ -95,7 +98,7 @@ static int patch_object(struct dl_phdr_info *o, size_t size, void *u) {
 }
 
 static int point_slot(const char *name, void *to) {
-  struct patch p = { name, to, 0 };
+  struct patch p = {name, to, 0};
   dl_iterate_phdr(patch_object, &p);
   return p.slots;
 }
@@ -120,9 +123,15 @@ bool identity_install(void) {
 /* ---- the numbers ------------------------------------------------------------- */
 enum { STEP = 64, TAIL = 8192, FIRST = 1024, CHUNKS = 32 };
 
-static struct { uintptr_t base; size_t count, given; } chunks[CHUNKS];
+static struct {
+  uintptr_t base;
+  size_t count, given;
+} chunks[CHUNKS];
 static int nchunks;
-static struct { unsigned long *at; size_t n, size; } spare;
+static struct {
+  unsigned long *at;
+  size_t n, size;
+} spare;
 
 static bool chunk_add(void) {
   if (nchunks == CHUNKS) return false;

@@ -12,7 +12,8 @@ PyTypeObject *add_type(PyObject *module, PyType_Spec *spec, PyObject *bases) {
 
 PyObject *refuse_copy(PyObject *self, PyObject *ignored) {
   (void)ignored;
-  return PyErr_Format(PyExc_TypeError, "%s belongs to this process and cannot be copied or pickled; use multiprocessing or sockets",
+  return PyErr_Format(PyExc_TypeError,
+                      "%s belongs to this process and cannot be copied or pickled; use multiprocessing or sockets",
                       Py_TYPE(self)->tp_name);
 }
 
@@ -28,8 +29,10 @@ static int close_at_exit(PyObject *module) {
 }
 
 static struct PyModuleDef definition = {
-  PyModuleDef_HEAD_INIT, .m_name = "gossamer._gossamer", .m_size = -1,
-  .m_doc = "The C part of gossamer; use the names of the gossamer package.",
+    PyModuleDef_HEAD_INIT,
+    .m_name = "gossamer._gossamer",
+    .m_size = -1,
+    .m_doc = "The C part of gossamer; use the names of the gossamer package.",
 };
 
 PyMODINIT_FUNC PyInit__gossamer(void) {
@@ -42,11 +45,12 @@ PyMODINIT_FUNC PyInit__gossamer(void) {
   }
   PyObject *m = PyModule_Create(&definition);
   if (!m) return NULL;
-  PyMethodDef *tables[] = { realm_methods, go_methods, select_methods, time_methods, runtime_methods };
+  PyMethodDef *tables[] = {realm_methods, go_methods, select_methods, time_methods, runtime_methods};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
     if (PyModule_AddFunctions(m, tables[i]) < 0) goto fail;
-  if (realm_init(m) < 0 || errors_init(m) < 0 || chan_init(m) < 0 || go_init(m) < 0 || select_init(m) < 0 || time_init(m) < 0 ||
-      sync_init(m) < 0 || close_at_exit(m) < 0 || PyModule_AddStringConstant(m, "__version__", GOS_VERSION) < 0)
+  if (realm_init(m) < 0 || errors_init(m) < 0 || chan_init(m) < 0 || go_init(m) < 0 || select_init(m) < 0 ||
+      time_init(m) < 0 || sync_init(m) < 0 || close_at_exit(m) < 0 ||
+      PyModule_AddStringConstant(m, "__version__", GOS_VERSION) < 0)
     goto fail;
   return m;
 fail:

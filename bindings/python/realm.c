@@ -61,7 +61,8 @@ static void host_attach(void *u, void *state) {
   PyEval_RestoreThread(st->ts);
   if (st->kind != THREAD) pthread_setspecific(compat.gilstate, st->ts);
 #if PY_VERSION_HEX >= 0x030C0000
-  if (compat.raw && *compat_current() != st->ts) Py_FatalError("gossamer: CPython's current thread state is elsewhere on this thread");
+  if (compat.raw && *compat_current() != st->ts)
+    Py_FatalError("gossamer: CPython's current thread state is elsewhere on this thread");
 #endif
   here(st);
 }
@@ -75,9 +76,11 @@ static void host_detach(void *u, void *state) {
 static void *host_fiber_new(void *u, char *lo, char *hi) {
   (void)u;
   struct state *st = rt.spare;
-  if (st) rt.spare = st->next;
-  else if (!(st = malloc(sizeof *st))) return NULL;
-  *st = (struct state){ .kind = FIBER, .ts = compat_ts_new(rt.interp), .number = identity_new() };
+  if (st)
+    rt.spare = st->next;
+  else if (!(st = malloc(sizeof *st)))
+    return NULL;
+  *st = (struct state){.kind = FIBER, .ts = compat_ts_new(rt.interp), .number = identity_new()};
   if (!st->ts || !st->number) {
     if (st->ts) compat_ts_free(st->ts);
     identity_free(st->number);
@@ -147,32 +150,47 @@ static int host_alone(void *u) {
 static void host_start_failed(void *u, void *arg) {
   (void)u;
   PyObject *o = arg;
-  if (Py_IS_TYPE(o, Goroutine_type)) go_start_failed(o);
-  else timer_start_failed(o);
+  if (Py_IS_TYPE(o, Goroutine_type))
+    go_start_failed(o);
+  else
+    timer_start_failed(o);
 }
 
 static void host_site(void *u, void *arg, char *buf, size_t n) {
   (void)u;
   PyObject *o = arg;
-  if (!o) snprintf(buf, n, "%s", "");
-  else if (Py_IS_TYPE(o, Goroutine_type)) go_site(o, buf, n);
-  else timer_site(o, buf, n);
+  if (!o)
+    snprintf(buf, n, "%s", "");
+  else if (Py_IS_TYPE(o, Goroutine_type))
+    go_site(o, buf, n);
+  else
+    timer_site(o, buf, n);
 }
 
 /* ---- entering ------------------------------------------------------------------------ */
 static int start_here(void) {
   gos_host h = {
-    .size = sizeof h, .language = "Python", .stack = STACK, .main_state = &rt.main,
-    /* Without the raw swap the GIL is open for a moment in each switch, and without identities main must
+      .size = sizeof h,
+      .language = "Python",
+      .stack = STACK,
+      .main_state = &rt.main,
+      /* Without the raw swap the GIL is open for a moment in each switch, and without identities main must
        not leave its thread: then only the home thread runs goroutines. */
-    .flags = compat.raw && rt.identities ? 0 : GOS_HOST_PINNED,
-    .thread_new = host_thread_new, .attach = host_attach, .detach = host_detach,
-    .fiber_new = host_fiber_new, .fiber_free = host_fiber_free, .swap = host_swap,
-    .stuck = host_stuck, .pending = host_pending, .alone = host_alone,
-    .start_failed = host_start_failed, .site = host_site,
+      .flags = compat.raw && rt.identities ? 0 : GOS_HOST_PINNED,
+      .thread_new = host_thread_new,
+      .attach = host_attach,
+      .detach = host_detach,
+      .fiber_new = host_fiber_new,
+      .fiber_free = host_fiber_free,
+      .swap = host_swap,
+      .stuck = host_stuck,
+      .pending = host_pending,
+      .alone = host_alone,
+      .start_failed = host_start_failed,
+      .site = host_site,
   };
   PyThreadState *ts = PyThreadState_Get();
-  rt.main = (struct state){ .kind = MAIN, .ts = ts, .root = ts, .identity = identity_real() };
+  rt.main = (struct state){.kind = MAIN, .ts = ts, .root = ts, .identity = identity_real()};
   rt.main_handles_signals = compat_on_main_thread();
   int e = GOS_OK;
   realm = gos_realm_new(&h, &e);
@@ -209,7 +227,7 @@ static void *home_thread(void *u) {
 }
 
 static int start_home(void) {
-  struct home home = { .code = GOS_OK };
+  struct home home = {.code = GOS_OK};
   pthread_t t;
   sigset_t all, old;
   if (sem_init(&home.ready, 0, 0)) return GOS_SYS(errno);
@@ -217,11 +235,11 @@ static int start_home(void) {
   pthread_sigmask(SIG_SETMASK, &all, &old);
   int e = pthread_create(&t, NULL, home_thread, &home);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
-  if (e) home.code = GOS_SYS(e);
+  if (e)
+    home.code = GOS_SYS(e);
   else {
     pthread_detach(t);
-    Py_BEGIN_ALLOW_THREADS
-    while (sem_wait(&home.ready) && errno == EINTR) {}
+    Py_BEGIN_ALLOW_THREADS while (sem_wait(&home.ready) && errno == EINTR) {}
     Py_END_ALLOW_THREADS
   }
   sem_destroy(&home.ready);
@@ -231,8 +249,7 @@ static int start_home(void) {
 static int start(void) {
   static bool starting;
   while (starting) { /* another thread is at it, in start_home() */
-    Py_BEGIN_ALLOW_THREADS
-    sched_yield();
+    Py_BEGIN_ALLOW_THREADS sched_yield();
     Py_END_ALLOW_THREADS
   }
   if (realm) return 0;
@@ -263,7 +280,9 @@ static int enter_as_thread(void) {
   return 0;
 }
 
-struct state *realm_main_state(void) { return &rt.main; }
+struct state *realm_main_state(void) {
+  return &rt.main;
+}
 bool realm_gone(void) { return rt.closed || rt.forked; }
 
 int realm_enter_slow(void) {
@@ -313,8 +332,8 @@ static void after_fork(void) {
 }
 
 PyMethodDef realm_methods[] = {
-  { "_close", close_realm, METH_NOARGS, "Before the interpreter ends: goroutines stop where they are." },
-  { NULL, NULL, 0, NULL },
+    {"_close", close_realm, METH_NOARGS, "Before the interpreter ends: goroutines stop where they are."},
+    {NULL, NULL, 0, NULL},
 };
 
 int realm_init(PyObject *module) {
@@ -332,11 +351,11 @@ int realm_init(PyObject *module) {
       return -1;
   }
   rt.identities = identity_install();
-  if (!rt.identities &&
-      PyErr_WarnEx(PyExc_RuntimeWarning,
-                   "gossamer: goroutines have no thread identity in this build of CPython: "
-                   "threading.RLock, sqlite3 and threading.get_ident() take them for one thread, "
-                   "and a blocking call stops them all", 1) < 0)
+  if (!rt.identities && PyErr_WarnEx(PyExc_RuntimeWarning,
+                                     "gossamer: goroutines have no thread identity in this build of CPython: "
+                                     "threading.RLock, sqlite3 and threading.get_ident() take them for one thread, "
+                                     "and a blocking call stops them all",
+                                     1) < 0)
     return -1;
   if (pthread_key_create(&rt.ending, free) || pthread_atfork(NULL, NULL, after_fork)) {
     PyErr_NoMemory();

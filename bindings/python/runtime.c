@@ -48,24 +48,27 @@ static PyObject *runtime_gomaxprocs(PyObject *self, PyObject *const *args, Py_ss
 static PyObject *runtime_stats(PyObject *self, PyObject *ignored) {
   (void)self, (void)ignored;
   if (realm_enter() < 0) return NULL;
-  gos_stats s = { .size = sizeof s };
+  gos_stats s = {.size = sizeof s};
   int e = gos_stats_get(&s, sizeof s);
   if (e < 0) return raise_code(e, "stats");
-  return Py_BuildValue("{s:i,s:i,s:i,s:i,s:K,s:K,s:K,s:K,s:K,s:K,s:n,s:n}", "goroutines", s.goroutines, "threads", s.threads,
-                       "idle_threads", s.idle_threads, "procs", s.procs, "created", (unsigned long long)s.created, "switches_out",
-                       (unsigned long long)s.switches_out, "steals", (unsigned long long)s.steals, "handoffs",
-                       (unsigned long long)s.handoffs, "parks", (unsigned long long)s.parks, "wakes", (unsigned long long)s.wakes,
-                       "stacks", (Py_ssize_t)s.stacks, "stack_bytes", (Py_ssize_t)s.stack_bytes);
+  return Py_BuildValue("{s:i,s:i,s:i,s:i,s:K,s:K,s:K,s:K,s:K,s:K,s:n,s:n}", "goroutines", s.goroutines, "threads",
+                       s.threads, "idle_threads", s.idle_threads, "procs", s.procs, "created",
+                       (unsigned long long)s.created, "switches_out", (unsigned long long)s.switches_out, "steals",
+                       (unsigned long long)s.steals, "handoffs", (unsigned long long)s.handoffs, "parks",
+                       (unsigned long long)s.parks, "wakes", (unsigned long long)s.wakes, "stacks",
+                       (Py_ssize_t)s.stacks, "stack_bytes", (Py_ssize_t)s.stack_bytes);
 }
 
 PyMethodDef runtime_methods[] = {
-  { "gosched", runtime_gosched, METH_NOARGS, "gosched()\n--\n\nLets other goroutines run. Go: runtime.Gosched." },
-  { "goid", runtime_goid, METH_NOARGS, "goid()\n--\n\nThe running goroutine's number; 0 in a thread that is none." },
-  { "num_goroutine", runtime_num_goroutine, METH_NOARGS, "num_goroutine()\n--\n\nHow many have not ended. Go: runtime.NumGoroutine." },
-  { "num_cpu", runtime_num_cpu, METH_NOARGS, "num_cpu()\n--\n\nCPUs this process may use. Go: runtime.NumCPU." },
-  { "gomaxprocs", METHOD(runtime_gomaxprocs), METH_FASTCALL,
-    "gomaxprocs(n=0, /)\n--\n\nGoroutines of C that may run at once; n > 0 sets it. The value before. Python's goroutines share one GIL.\n"
-    "RuntimeError when it cannot change any more. Go: runtime.GOMAXPROCS." },
-  { "_stats", runtime_stats, METH_NOARGS, NULL },
-  { NULL, NULL, 0, NULL },
+    {"gosched", runtime_gosched, METH_NOARGS, "gosched()\n--\n\nLets other goroutines run. Go: runtime.Gosched."},
+    {"goid", runtime_goid, METH_NOARGS, "goid()\n--\n\nThe running goroutine's number; 0 in a thread that is none."},
+    {"num_goroutine", runtime_num_goroutine, METH_NOARGS,
+     "num_goroutine()\n--\n\nHow many have not ended. Go: runtime.NumGoroutine."},
+    {"num_cpu", runtime_num_cpu, METH_NOARGS, "num_cpu()\n--\n\nCPUs this process may use. Go: runtime.NumCPU."},
+    {"gomaxprocs", METHOD(runtime_gomaxprocs), METH_FASTCALL,
+     "gomaxprocs(n=0, /)\n--\n\nGoroutines of C that may run at once; n > 0 sets it. The value before. Python's "
+     "goroutines share one GIL.\n"
+     "RuntimeError when it cannot change any more. Go: runtime.GOMAXPROCS."},
+    {"_stats", runtime_stats, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
 };

@@ -7,13 +7,12 @@
 enum { NO_CASE = 0, RECV = 1, SEND = 2, DEFAULT = 3 }; /* the first three as in gos_case.op */
 
 typedef struct case_object {
-  PyObject_HEAD
-  int op;
+  PyObject_HEAD int op;
   bool ok;
-  Py_ssize_t index;    /* of its last firing; -1: never */
-  chan *c;             /* NULL only for default */
-  PyObject *source;    /* what the user named: c itself, a Timer, ... */
-  PyObject *value;     /* to send, or received (NULL: nothing yet) */
+  Py_ssize_t index;         /* of its last firing; -1: never */
+  chan *c;                  /* NULL only for default */
+  PyObject *source;         /* what the user named: c itself, a Timer, ... */
+  PyObject *value;          /* to send, or received (NULL: nothing yet) */
   struct case_object *next; /* in the free list */
 } case_object;
 
@@ -75,7 +74,8 @@ static PyObject *make_recv(PyObject *self, PyObject *source) {
 
 static PyObject *make_send(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
   (void)self;
-  if (nargs != 2) return PyErr_Format(PyExc_TypeError, "send() takes 2 arguments (channel, value) but %zd were given", nargs);
+  if (nargs != 2)
+    return PyErr_Format(PyExc_TypeError, "send() takes 2 arguments (channel, value) but %zd were given", nargs);
   if (!PyObject_TypeCheck(args[0], SendChan_type))
     return PyErr_Format(PyExc_TypeError, "cannot send to %.100s: a SendChan is needed", Py_TYPE(args[0])->tp_name);
   return case_new(SEND, Py_NewRef(args[0]), args[0], args[1]);
@@ -85,9 +85,18 @@ static PyObject *get_value(case_object *k, void *u) {
   (void)u;
   return Py_NewRef(k->op == RECV && k->value ? k->value : Py_None);
 }
-static PyObject *get_ok(case_object *k, void *u) { (void)u; return PyBool_FromLong(k->ok); }
-static PyObject *get_index(case_object *k, void *u) { (void)u; return PyLong_FromSsize_t(k->index); }
-static PyObject *get_chan(case_object *k, void *u) { (void)u; return Py_NewRef(k->source ? k->source : Py_None); }
+static PyObject *get_ok(case_object *k, void *u) {
+  (void)u;
+  return PyBool_FromLong(k->ok);
+}
+static PyObject *get_index(case_object *k, void *u) {
+  (void)u;
+  return PyLong_FromSsize_t(k->index);
+}
+static PyObject *get_chan(case_object *k, void *u) {
+  (void)u;
+  return Py_NewRef(k->source ? k->source : Py_None);
+}
 
 static PyObject *case_repr(case_object *k) {
   if (k->op == DEFAULT) return PyUnicode_FromString("<Case default>");
@@ -131,10 +140,11 @@ static int read_cases(struct run *r) {
   for (Py_ssize_t i = 0; i < r->n; i++) {
     PyObject *o = r->args[i];
     gos_case *out = &r->cases[i];
-    *out = (gos_case){ .op = NO_CASE };
+    *out = (gos_case){.op = NO_CASE};
     if (o == Py_None || o == Py_False) continue;
     if (!Py_IS_TYPE(o, Case_type)) {
-      PyErr_Format(PyExc_TypeError, "select() takes cases (recv, send, default) and None, not %.100s", Py_TYPE(o)->tp_name);
+      PyErr_Format(PyExc_TypeError, "select() takes cases (recv, send, default) and None, not %.100s",
+                   Py_TYPE(o)->tp_name);
       return -1;
     }
     case_object *k = (case_object *)o;
@@ -145,7 +155,7 @@ static int read_cases(struct run *r) {
       continue;
     }
     r->slots[i] = k->value; /* for a send; a receive overwrites it */
-    *out = (gos_case){ .op = k->op, .c = k->c->ch, .v = &r->slots[i] };
+    *out = (gos_case){.op = k->op, .c = k->c->ch, .v = &r->slots[i]};
   }
   return 0;
 }
@@ -176,11 +186,14 @@ static PyObject *run(struct run *r) {
   if (read_cases(r) < 0) return NULL;
   hold_values(r);
   int e;
-  if (r->ordered) WAIT(e, r->deadline, until, gos_select_ordered(r->cases, (int)r->n, until));
-  else WAIT(e, r->deadline, until, gos_select(r->cases, (int)r->n, until));
+  if (r->ordered)
+    WAIT(e, r->deadline, until, gos_select_ordered(r->cases, (int)r->n, until));
+  else
+    WAIT(e, r->deadline, until, gos_select(r->cases, (int)r->n, until));
   drop_values(r, e);
   if (LIKELY(e >= 0)) return fired(r, e);
-  if (e != GOS_WOULDBLOCK && e != GOS_TIMEDOUT) return raise_code(e, e == GOS_CLOSED ? "send on closed channel" : "select");
+  if (e != GOS_WOULDBLOCK && e != GOS_TIMEDOUT)
+    return raise_code(e, e == GOS_CLOSED ? "send on closed channel" : "select");
   if (!r->otherwise) Py_RETURN_NONE;
   r->otherwise->ok = true;
   r->otherwise->index = r->otherwise_at;
@@ -189,7 +202,7 @@ static PyObject *run(struct run *r) {
 
 static PyObject *select_select(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
   (void)self;
-  struct run r = { .args = args, .n = nargs, .deadline = GOS_FOREVER };
+  struct run r = {.args = args, .n = nargs, .deadline = GOS_FOREVER};
   if (kwnames && read_options(&r, args + nargs, kwnames) < 0) return NULL;
   if (UNLIKELY(realm_enter() < 0)) return NULL;
   if (UNLIKELY(nargs > 65536)) return PyErr_Format(PyExc_ValueError, "select() takes at most 65536 cases");
@@ -210,35 +223,44 @@ static PyObject *select_select(PyObject *self, PyObject *const *args, Py_ssize_t
 
 /* ---- module ------------------------------------------------------------------------------------ */
 PyMethodDef select_methods[] = {
-  { "recv", make_recv, METH_O,
-    "recv(source, /)\n--\n\nA case for select(): receive from a RecvChan, a Timer, a Ticker, or wait for a Goroutine's end.\n"
-    "May be used again and again." },
-  { "send", METHOD(make_send), METH_FASTCALL,
-    "send(ch, v, /)\n--\n\nA case for select(): send v on ch. May be used again and again." },
-  { "select", METHOD(select_select), METH_FASTCALL | METH_KEYWORDS,
-    "select(*cases, timeout=None, ctx=None, ordered=False)\n--\n\n"
-    "Waits until one of the cases can go on, does it, and returns that very case; of several ready ones it\n"
-    "takes any with equal chance, or the first if ordered. default is taken when none is ready. None when\n"
-    "timeout (seconds) passed. None and False among the cases are no case. Go: select." },
-  { NULL, NULL, 0, NULL },
+    {"recv", make_recv, METH_O,
+     "recv(source, /)\n--\n\nA case for select(): receive from a RecvChan, a Timer, a Ticker, or wait for a "
+     "Goroutine's end.\n"
+     "May be used again and again."},
+    {"send", METHOD(make_send), METH_FASTCALL,
+     "send(ch, v, /)\n--\n\nA case for select(): send v on ch. May be used again and again."},
+    {"select", METHOD(select_select), METH_FASTCALL | METH_KEYWORDS,
+     "select(*cases, timeout=None, ctx=None, ordered=False)\n--\n\n"
+     "Waits until one of the cases can go on, does it, and returns that very case; of several ready ones it\n"
+     "takes any with equal chance, or the first if ordered. default is taken when none is ready. None when\n"
+     "timeout (seconds) passed. None and False among the cases are no case. Go: select."},
+    {NULL, NULL, 0, NULL},
 };
 static PyMethodDef methods[] = {
-  { "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL },
-  { NULL, NULL, 0, NULL },
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+    {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef getset[] = {
-  { "value", (getter)get_value, NULL, "What a receive case received last; None if the channel was closed.", NULL },
-  { "ok", (getter)get_ok, NULL, "False: a closed channel fired it (or nothing has yet).", NULL },
-  { "index", (getter)get_index, NULL, "Its position among the arguments of the select() that it last won; -1: none.", NULL },
-  { "chan", (getter)get_chan, NULL, "What was given to recv() or send(); None for default.", NULL },
-  { NULL, NULL, NULL, NULL, NULL },
+    {"value", (getter)get_value, NULL, "What a receive case received last; None if the channel was closed.", NULL},
+    {"ok", (getter)get_ok, NULL, "False: a closed channel fired it (or nothing has yet).", NULL},
+    {"index", (getter)get_index, NULL, "Its position among the arguments of the select() that it last won; -1: none.",
+     NULL},
+    {"chan", (getter)get_chan, NULL, "What was given to recv() or send(); None for default.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot slots[] = {
-  { Py_tp_dealloc, case_dealloc }, { Py_tp_traverse, case_traverse }, { Py_tp_clear, case_clear }, { Py_tp_repr, case_repr },
-  { Py_tp_methods, methods }, { Py_tp_getset, getset }, { Py_tp_doc, "A case of select(), made by recv() or send()." }, { 0, NULL },
+    {Py_tp_dealloc, case_dealloc},
+    {Py_tp_traverse, case_traverse},
+    {Py_tp_clear, case_clear},
+    {Py_tp_repr, case_repr},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, getset},
+    {Py_tp_doc, "A case of select(), made by recv() or send()."},
+    {0, NULL},
 };
-static PyType_Spec spec = { "gossamer.Case", sizeof(case_object), 0,
-  Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots };
+static PyType_Spec spec = {
+    "gossamer.Case", sizeof(case_object), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 int select_init(PyObject *m) {
   if (!(Case_type = add_type(m, &spec, NULL))) return -1;

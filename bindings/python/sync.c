@@ -7,8 +7,7 @@
 
 /* ---- WaitGroup -------------------------------------------------------------------------- */
 typedef struct {
-  PyObject_HEAD
-  gos_waitgroup wg;
+  PyObject_HEAD gos_waitgroup wg;
   PyObject *weak;
 } waitgroup;
 
@@ -23,14 +22,18 @@ static PyObject *wg_add(waitgroup *w, PyObject *const *args, Py_ssize_t nargs) {
   if (nargs > 1) return PyErr_Format(PyExc_TypeError, "add() takes at most 1 argument");
   long long n = 1;
   if (nargs) {
-    if (!PyLong_Check(args[0])) return PyErr_Format(PyExc_TypeError, "add() needs an int, not %.100s", Py_TYPE(args[0])->tp_name);
+    if (!PyLong_Check(args[0]))
+      return PyErr_Format(PyExc_TypeError, "add() needs an int, not %.100s", Py_TYPE(args[0])->tp_name);
     n = PyLong_AsLongLong(args[0]);
     if (n == -1 && PyErr_Occurred()) return NULL;
   }
   return wg_add_n(w, n);
 }
 
-static PyObject *wg_done(waitgroup *w, PyObject *ignored) { (void)ignored; return wg_add_n(w, -1); }
+static PyObject *wg_done(waitgroup *w, PyObject *ignored) {
+  (void)ignored;
+  return wg_add_n(w, -1);
+}
 
 void waitgroup_done(PyObject *o) { gos_waitgroup_done(&((waitgroup *)o)->wg); }
 
@@ -56,8 +59,7 @@ static PyObject *wg_go(waitgroup *w, PyObject *const *args, Py_ssize_t nargs, Py
 
 /* ---- Mutex --------------------------------------------------------------------------------- */
 typedef struct {
-  PyObject_HEAD
-  gos_mutex mu;
+  PyObject_HEAD gos_mutex mu;
   PyObject *weak;
 } mutex;
 
@@ -104,14 +106,14 @@ static PyObject *mutex_exit(mutex *m, PyObject *const *args, Py_ssize_t nargs) {
 /* gos_once_do() waits for nothing but its function; here the wait must be open to signals and
    the deadlock report, so the core's mutex is taken directly. */
 typedef struct {
-  PyObject_HEAD
-  gos_once once;
+  PyObject_HEAD gos_once once;
   PyObject *weak;
 } once;
 
 static PyObject *once_do(once *o, PyObject *fn) {
   if (o->once.done) Py_RETURN_NONE;
-  if (!PyCallable_Check(fn)) return PyErr_Format(PyExc_TypeError, "do() needs a callable, not %.100s", Py_TYPE(fn)->tp_name);
+  if (!PyCallable_Check(fn))
+    return PyErr_Format(PyExc_TypeError, "do() needs a callable, not %.100s", Py_TYPE(fn)->tp_name);
   if (realm_enter() < 0 || mutex_take(&o->once.mu, GOS_FOREVER) < 0) return NULL;
   PyObject *r = o->once.done ? Py_NewRef(Py_None) : PyObject_CallNoArgs(fn);
   o->once.done = 1; /* also when fn raised, as Go has it for a panic */
@@ -123,60 +125,67 @@ static PyObject *once_do(once *o, PyObject *fn) {
 
 /* ---- module -------------------------------------------------------------------------------------- */
 /* The three objects differ only in the size of what stands before weak. */
-#define PLAIN_DEALLOC(name)                                                \
-  static void name##_dealloc(name *o) {                                    \
-    PyTypeObject *type = Py_TYPE(o);                                       \
-    if (o->weak) PyObject_ClearWeakRefs((PyObject *)o);                    \
-    type->tp_free(o);                                                      \
-    Py_DECREF(type);                                                       \
-  }                                                                        \
-  static PyMemberDef name##_members[] = {                                  \
-    { "__weaklistoffset__", T_PYSSIZET, offsetof(name, weak), READONLY, NULL }, { NULL, 0, 0, 0, NULL } }
+#define PLAIN_DEALLOC(name)                                                                                            \
+  static void name##_dealloc(name *o) {                                                                                \
+    PyTypeObject *type = Py_TYPE(o);                                                                                   \
+    if (o->weak) PyObject_ClearWeakRefs((PyObject *)o);                                                                \
+    type->tp_free(o);                                                                                                  \
+    Py_DECREF(type);                                                                                                   \
+  }                                                                                                                    \
+  static PyMemberDef name##_members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(name, weak), READONLY, NULL},     \
+                                         {NULL, 0, 0, 0, NULL}}
 PLAIN_DEALLOC(waitgroup);
 PLAIN_DEALLOC(mutex);
 PLAIN_DEALLOC(once);
 
 /* No arguments; nothing to set up but zero. */
 static PyObject *plain_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
-  if (PyTuple_GET_SIZE(args) || (kw && PyDict_GET_SIZE(kw))) return PyErr_Format(PyExc_TypeError, "%s takes no arguments", type->tp_name);
+  if (PyTuple_GET_SIZE(args) || (kw && PyDict_GET_SIZE(kw)))
+    return PyErr_Format(PyExc_TypeError, "%s takes no arguments", type->tp_name);
   return type->tp_alloc(type, 0);
 }
 
 static PyMethodDef waitgroup_methods[] = {
-  { "add", METHOD(wg_add), METH_FASTCALL,
-    "add($self, n=1, /)\n--\n\nAdds n to the counter; below zero raises ValueError and changes nothing. Go: WaitGroup.Add." },
-  { "done", METHOD(wg_done), METH_NOARGS, "done($self, /)\n--\n\nadd(-1)." },
-  { "wait", METHOD(wg_wait), METH_FASTCALL | METH_KEYWORDS,
-    "wait($self, timeout=None, *, ctx=None)\n--\n\nWaits until the counter is zero. timeout in seconds raises TimeoutError." },
-  { "go", METHOD(wg_go), METH_FASTCALL | METH_KEYWORDS,
-    "go($self, fn, /, *args, **kwargs)\n--\n\nadd(), and a goroutine that calls done() at its end. Go: WaitGroup.Go." },
-  REFUSE_COPY,
-  { NULL, NULL, 0, NULL },
+    {"add", METHOD(wg_add), METH_FASTCALL,
+     "add($self, n=1, /)\n--\n\nAdds n to the counter; below zero raises ValueError and changes nothing. Go: "
+     "WaitGroup.Add."},
+    {"done", METHOD(wg_done), METH_NOARGS, "done($self, /)\n--\n\nadd(-1)."},
+    {"wait", METHOD(wg_wait), METH_FASTCALL | METH_KEYWORDS,
+     "wait($self, timeout=None, *, ctx=None)\n--\n\nWaits until the counter is zero. timeout in seconds raises "
+     "TimeoutError."},
+    {"go", METHOD(wg_go), METH_FASTCALL | METH_KEYWORDS,
+     "go($self, fn, /, *args, **kwargs)\n--\n\nadd(), and a goroutine that calls done() at its end. Go: WaitGroup.Go."},
+    REFUSE_COPY,
+    {NULL, NULL, 0, NULL},
 };
 static PyMethodDef mutex_methods[] = {
-  { "lock", METHOD(mutex_lock), METH_FASTCALL | METH_KEYWORDS,
-    "lock($self, timeout=None, *, ctx=None)\n--\n\nWaits for the mutex. timeout in seconds raises TimeoutError. It has no owner: a\n"
-    "second lock() by the same goroutine waits for ever. Go: Mutex.Lock." },
-  { "try_lock", METHOD(mutex_try_lock), METH_NOARGS, "try_lock($self, /)\n--\n\nLocks if that needs no waiting; says whether it did." },
-  { "unlock", METHOD(mutex_unlock), METH_NOARGS,
-    "unlock($self, /)\n--\n\nAny goroutine may unlock it. RuntimeError when it is not locked." },
-  { "__enter__", METHOD(mutex_enter), METH_NOARGS, NULL },
-  { "__exit__", METHOD(mutex_exit), METH_FASTCALL, NULL },
-  REFUSE_COPY,
-  { NULL, NULL, 0, NULL },
+    {"lock", METHOD(mutex_lock), METH_FASTCALL | METH_KEYWORDS,
+     "lock($self, timeout=None, *, ctx=None)\n--\n\nWaits for the mutex. timeout in seconds raises TimeoutError. It "
+     "has no owner: a\n"
+     "second lock() by the same goroutine waits for ever. Go: Mutex.Lock."},
+    {"try_lock", METHOD(mutex_try_lock), METH_NOARGS,
+     "try_lock($self, /)\n--\n\nLocks if that needs no waiting; says whether it did."},
+    {"unlock", METHOD(mutex_unlock), METH_NOARGS,
+     "unlock($self, /)\n--\n\nAny goroutine may unlock it. RuntimeError when it is not locked."},
+    {"__enter__", METHOD(mutex_enter), METH_NOARGS, NULL},
+    {"__exit__", METHOD(mutex_exit), METH_FASTCALL, NULL},
+    REFUSE_COPY,
+    {NULL, NULL, 0, NULL},
 };
 static PyMethodDef once_methods[] = {
-  { "do", METHOD(once_do), METH_O,
-    "do($self, fn, /)\n--\n\nCalls fn() the first time; later calls wait until that has returned, and do nothing. An exception\n"
-    "of fn goes to the first caller only. Go: Once.Do." },
-  REFUSE_COPY,
-  { NULL, NULL, 0, NULL },
+    {"do", METHOD(once_do), METH_O,
+     "do($self, fn, /)\n--\n\nCalls fn() the first time; later calls wait until that has returned, and do nothing. An "
+     "exception\n"
+     "of fn goes to the first caller only. Go: Once.Do."},
+    REFUSE_COPY,
+    {NULL, NULL, 0, NULL},
 };
-#define TYPE(name, title, doc)                                                                                    \
-  static PyType_Slot name##_slots[] = {                                                                           \
-    { Py_tp_new, plain_new }, { Py_tp_dealloc, name##_dealloc }, { Py_tp_methods, name##_methods },               \
-    { Py_tp_members, name##_members }, { Py_tp_doc, title "()\n--\n\n" doc }, { 0, NULL } };                      \
-  static PyType_Spec name##_spec = { "gossamer.sync." title, sizeof(name), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, name##_slots }
+#define TYPE(name, title, doc)                                                                                         \
+  static PyType_Slot name##_slots[] = {                                                                                \
+      {Py_tp_new, plain_new},          {Py_tp_dealloc, name##_dealloc},     {Py_tp_methods, name##_methods},           \
+      {Py_tp_members, name##_members}, {Py_tp_doc, title "()\n--\n\n" doc}, {0, NULL}};                                \
+  static PyType_Spec name##_spec = {"gossamer.sync." title, sizeof(name), 0,                                           \
+                                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, name##_slots}
 TYPE(waitgroup, "WaitGroup", "Waits for a number of goroutines to end. Go: sync.WaitGroup.");
 TYPE(mutex, "Mutex", "A lock that parks goroutines; 'with mu:' holds it. Go: sync.Mutex.");
 TYPE(once, "Once", "Runs a function once. Go: sync.Once.");

@@ -35,15 +35,20 @@ static gos_ns deadline_after(gos_ns d) {
 
 int read_timeout(PyObject *o, gos_ns *deadline) {
   gos_ns d = GOS_FOREVER;
-  if (o == Py_None) *deadline = GOS_FOREVER;
-  else if (read_seconds(o, &d) < 0) return -1;
-  else *deadline = deadline_after(d);
+  if (o == Py_None)
+    *deadline = GOS_FOREVER;
+  else if (read_seconds(o, &d) < 0)
+    return -1;
+  else
+    *deadline = deadline_after(d);
   return 0;
 }
 
-int read_wait(const char *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t first, gos_ns *deadline) {
+int read_wait(const char *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t first,
+              gos_ns *deadline) {
   if (nargs < first || nargs > first + 1) {
-    PyErr_Format(PyExc_TypeError, "%s() takes %zd to %zd positional arguments but %zd were given", fn, first, first + 1, nargs);
+    PyErr_Format(PyExc_TypeError, "%s() takes %zd to %zd positional arguments but %zd were given", fn, first, first + 1,
+                 nargs);
     return -1;
   }
   if (nargs == first + 1 && read_timeout(args[first], deadline) < 0) return -1;
@@ -89,9 +94,8 @@ struct clock {
 };
 
 typedef struct {
-  PyObject_HEAD
-  struct clock *clock;
-  PyObject *c;             /* the view; NULL: not asked for yet */
+  PyObject_HEAD struct clock *clock;
+  PyObject *c;                          /* the view; NULL: not asked for yet */
   PyObject *fn, *args, *context, *code; /* fn NULL: it sends on its channel */
   int lasti;
   PyObject *weak;
@@ -114,7 +118,7 @@ static struct clock *clock_new(gos_timer *t) {
     raise_code(GOS_NOMEM, "timer");
     return NULL;
   }
-  *k = (struct clock){ t, 1 };
+  *k = (struct clock){t, 1};
   return k;
 }
 
@@ -125,8 +129,10 @@ static PyObject *clock_view(struct clock *k) {
 
 static timer *timer_alloc(PyTypeObject *type, struct clock *k) {
   timer *t = k ? (timer *)type->tp_alloc(type, 0) : NULL;
-  if (t) t->clock = k;
-  else if (k) clock_drop(k);
+  if (t)
+    t->clock = k;
+  else if (k)
+    clock_drop(k);
   return t;
 }
 
@@ -156,7 +162,7 @@ static void timer_dealloc(timer *t) {
 }
 
 static int read_duration(const char *fn, PyObject *args, PyObject *kw, gos_ns *d) {
-  static char *names[] = { "d", NULL };
+  static char *names[] = {"d", NULL};
   char format[32];
   PyObject *o;
   snprintf(format, sizeof format, "O:%s", fn);
@@ -230,7 +236,10 @@ static PyObject *ticker_reset(timer *t, PyObject *arg) {
   Py_RETURN_NONE;
 }
 
-static PyObject *ticker_enter(timer *t, PyObject *ignored) { (void)ignored; return Py_NewRef(t); }
+static PyObject *ticker_enter(timer *t, PyObject *ignored) {
+  (void)ignored;
+  return Py_NewRef(t);
+}
 static PyObject *ticker_next(timer *t) {
   PyObject *c = get_c(t, NULL);
   PyObject *v = c ? Py_TYPE(c)->tp_iternext(c) : NULL;
@@ -244,8 +253,14 @@ static PyObject *after_or_tick(PyObject *arg, bool every) {
   struct clock *k = clock_new(gos_realm_timer(realm, d, every ? d : 0));
   return k ? chan_view(gos_timer_c(k->t), TIMES, k, clock_drop) : NULL;
 }
-static PyObject *time_after(PyObject *self, PyObject *arg) { (void)self; return after_or_tick(arg, false); }
-static PyObject *time_tick(PyObject *self, PyObject *arg) { (void)self; return after_or_tick(arg, true); }
+static PyObject *time_after(PyObject *self, PyObject *arg) {
+  (void)self;
+  return after_or_tick(arg, false);
+}
+static PyObject *time_tick(PyObject *self, PyObject *arg) {
+  (void)self;
+  return after_or_tick(arg, true);
+}
 
 /* ---- functions that run later ------------------------------------------------------------------- */
 static void fire(void *arg) {
@@ -269,7 +284,8 @@ static PyObject *time_after_func(PyObject *self, PyObject *const *args, Py_ssize
   (void)self;
   gos_ns d;
   if (nargs < 2) return PyErr_Format(PyExc_TypeError, "after_func() needs a duration and a callable");
-  if (!PyCallable_Check(args[1])) return PyErr_Format(PyExc_TypeError, "after_func() needs a callable, not %.100s", Py_TYPE(args[1])->tp_name);
+  if (!PyCallable_Check(args[1]))
+    return PyErr_Format(PyExc_TypeError, "after_func() needs a callable, not %.100s", Py_TYPE(args[1])->tp_name);
   if (read_seconds(args[0], &d) < 0 || realm_enter() < 0) return NULL;
   timer *t = (timer *)Timer_type->tp_alloc(Timer_type, 0);
   if (!t) return NULL;
@@ -288,55 +304,73 @@ fail:
 
 /* ---- module ---------------------------------------------------------------------------------------- */
 PyMethodDef time_methods[] = {
-  { "sleep", time_sleep, METH_O,
-    "sleep(d, /)\n--\n\nLets at least d seconds pass; at once for d <= 0, for ever for inf. Go: time.Sleep." },
-  { "after", time_after, METH_O,
-    "after(d, /)\n--\n\nA channel that gives the time (of time.monotonic()) once, d seconds from now. Go: time.After." },
-  { "tick", time_tick, METH_O, "tick(d, /)\n--\n\nA channel that gives the time every d seconds; a slow receiver misses ticks. Go: time.Tick." },
-  { "after_func", METHOD(time_after_func), METH_FASTCALL,
-    "after_func(d, fn, /, *args)\n--\n\nRuns fn(*args) in a goroutine of its own, d seconds from now, unless the Timer it\n"
-    "returns is stopped before. Go: time.AfterFunc." },
-  { NULL, NULL, 0, NULL },
+    {"sleep", time_sleep, METH_O,
+     "sleep(d, /)\n--\n\nLets at least d seconds pass; at once for d <= 0, for ever for inf. Go: time.Sleep."},
+    {"after", time_after, METH_O,
+     "after(d, /)\n--\n\nA channel that gives the time (of time.monotonic()) once, d seconds from now. Go: "
+     "time.After."},
+    {"tick", time_tick, METH_O,
+     "tick(d, /)\n--\n\nA channel that gives the time every d seconds; a slow receiver misses ticks. Go: time.Tick."},
+    {"after_func", METHOD(time_after_func), METH_FASTCALL,
+     "after_func(d, fn, /, *args)\n--\n\nRuns fn(*args) in a goroutine of its own, d seconds from now, unless the "
+     "Timer it\n"
+     "returns is stopped before. Go: time.AfterFunc."},
+    {NULL, NULL, 0, NULL},
 };
 
 static PyMethodDef timer_methods[] = {
-  { "stop", METHOD(timer_stop), METH_NOARGS, "stop($self, /)\n--\n\nTrue if that kept it from firing. No stale tick is left. Go: Timer.Stop." },
-  { "reset", METHOD(timer_reset), METH_O, "reset($self, d, /)\n--\n\nFires d seconds from now instead; True if it had not fired yet. Go: Timer.Reset." },
-  REFUSE_COPY,
-  { NULL, NULL, 0, NULL },
+    {"stop", METHOD(timer_stop), METH_NOARGS,
+     "stop($self, /)\n--\n\nTrue if that kept it from firing. No stale tick is left. Go: Timer.Stop."},
+    {"reset", METHOD(timer_reset), METH_O,
+     "reset($self, d, /)\n--\n\nFires d seconds from now instead; True if it had not fired yet. Go: Timer.Reset."},
+    REFUSE_COPY,
+    {NULL, NULL, 0, NULL},
 };
 static PyMethodDef ticker_methods[] = {
-  { "stop", METHOD(ticker_stop), METH_NOARGS, "stop($self, /)\n--\n\nNo more ticks; its channel is not closed. Go: Ticker.Stop." },
-  { "reset", METHOD(ticker_reset), METH_O, "reset($self, d, /)\n--\n\nTicks every d seconds from now on. Go: Ticker.Reset." },
-  { "__enter__", METHOD(ticker_enter), METH_NOARGS, NULL },
-  { "__exit__", METHOD(ticker_stop), METH_VARARGS, NULL },
-  REFUSE_COPY,
-  { NULL, NULL, 0, NULL },
+    {"stop", METHOD(ticker_stop), METH_NOARGS,
+     "stop($self, /)\n--\n\nNo more ticks; its channel is not closed. Go: Ticker.Stop."},
+    {"reset", METHOD(ticker_reset), METH_O,
+     "reset($self, d, /)\n--\n\nTicks every d seconds from now on. Go: Ticker.Reset."},
+    {"__enter__", METHOD(ticker_enter), METH_NOARGS, NULL},
+    {"__exit__", METHOD(ticker_stop), METH_VARARGS, NULL},
+    REFUSE_COPY,
+    {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef getset[] = {
-  { "C", (getter)get_c, NULL, "The channel that gives the time (of time.monotonic()) when it fires. Go: Timer.C.", NULL },
-  { NULL, NULL, NULL, NULL, NULL },
+    {"C", (getter)get_c, NULL, "The channel that gives the time (of time.monotonic()) when it fires. Go: Timer.C.",
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 static PyMemberDef members[] = {
-  { "__weaklistoffset__", T_PYSSIZET, offsetof(timer, weak), READONLY, NULL },
-  { NULL, 0, 0, 0, NULL },
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(timer, weak), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
-#define COMMON                                                                                                \
-  { Py_tp_dealloc, timer_dealloc }, { Py_tp_traverse, timer_traverse }, { Py_tp_clear, timer_clear },           \
-  { Py_tp_getset, getset }, { Py_tp_members, members }
+#define COMMON                                                                                                         \
+  {Py_tp_dealloc, timer_dealloc}, {Py_tp_traverse, timer_traverse}, {Py_tp_clear, timer_clear},                        \
+      {Py_tp_getset, getset}, {                                                                                        \
+    Py_tp_members, members                                                                                             \
+  }
 #define FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE)
 static PyType_Slot timer_slots[] = {
-  COMMON, { Py_tp_new, timer_new }, { Py_tp_methods, timer_methods },
-  { Py_tp_doc, "Timer(d)\n--\n\nGives the time on its channel C once, d seconds from now. Go: time.NewTimer." }, { 0, NULL },
+    COMMON,
+    {Py_tp_new, timer_new},
+    {Py_tp_methods, timer_methods},
+    {Py_tp_doc, "Timer(d)\n--\n\nGives the time on its channel C once, d seconds from now. Go: time.NewTimer."},
+    {0, NULL},
 };
-static PyType_Spec timer_spec = { "gossamer.Timer", sizeof(timer), 0, FLAGS, timer_slots };
+static PyType_Spec timer_spec = {"gossamer.Timer", sizeof(timer), 0, FLAGS, timer_slots};
 static PyType_Slot ticker_slots[] = {
-  COMMON, { Py_tp_new, ticker_new }, { Py_tp_methods, ticker_methods }, { Py_tp_iter, PyObject_SelfIter }, { Py_tp_iternext, ticker_next },
-  { Py_tp_doc, "Ticker(d)\n--\n\nGives the time on its channel C every d seconds; a slow receiver misses ticks. Iteration gives\n"
-    "them for ever; 'with Ticker(d) as t:' stops it. d <= 0 raises ValueError. Go: time.NewTicker." },
-  { 0, NULL },
+    COMMON,
+    {Py_tp_new, ticker_new},
+    {Py_tp_methods, ticker_methods},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, ticker_next},
+    {Py_tp_doc,
+     "Ticker(d)\n--\n\nGives the time on its channel C every d seconds; a slow receiver misses ticks. Iteration gives\n"
+     "them for ever; 'with Ticker(d) as t:' stops it. d <= 0 raises ValueError. Go: time.NewTicker."},
+    {0, NULL},
 };
-static PyType_Spec ticker_spec = { "gossamer.Ticker", sizeof(timer), 0, FLAGS, ticker_slots };
+static PyType_Spec ticker_spec = {"gossamer.Ticker", sizeof(timer), 0, FLAGS, ticker_slots};
 
 int time_init(PyObject *m) {
   Timer_type = add_type(m, &timer_spec, NULL);

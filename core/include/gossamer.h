@@ -57,20 +57,20 @@ int gos_abi_version(void);
 
 /* ---- runtime ------------------------------------------------------------ */
 typedef struct gos_config {
-  uint32_t size;   /* sizeof(gos_config) */
-  int maxprocs;    /* 0: the GOMAXPROCS variable, else the CPUs this process may use */
-  int maxthreads;  /* 0: 10,000, as Go */
-  size_t stack;    /* bytes of address space for a goroutine's stack; 0: 64 KiB */
-  uint64_t seed;   /* of select's and the scheduler's choices; 0: from the system */
-  unsigned flags;  /* 0 */
+  uint32_t size;                           /* sizeof(gos_config) */
+  int maxprocs;                            /* 0: the GOMAXPROCS variable, else the CPUs this process may use */
+  int maxthreads;                          /* 0: 10,000, as Go */
+  size_t stack;                            /* bytes of address space for a goroutine's stack; 0: 64 KiB */
+  uint64_t seed;                           /* of select's and the scheduler's choices; 0: from the system */
+  unsigned flags;                          /* 0 */
   void (*on_panic)(const char *report);    /* NULL: print the report, exit 2 */
   void (*on_deadlock)(const char *report); /* NULL: print the report, exit 2; else main's wait gives GOS_DEADLOCK */
 } gos_config;
 
 typedef struct gos_go_options {
-  uint32_t size;     /* sizeof(gos_go_options) */
-  const char *name;  /* copied; NULL: none */
-  size_t stack;      /* bytes; 0: the configured size */
+  uint32_t size;    /* sizeof(gos_go_options) */
+  const char *name; /* copied; NULL: none */
+  size_t stack;     /* bytes; 0: the configured size */
 } gos_go_options;
 
 /* Starts the runtime, the calling thread being its main goroutine. NULL: all defaults.
@@ -158,7 +158,7 @@ int gos_select_ordered(gos_case *cases, int n, gos_ns deadline);
 /* ---- time (Go 1.23 rules: no stale tick after stop or reset) ---------------- */
 /* A timer's channel gives the gos_ns at which it fired. */
 gos_timer *gos_timer_new(gos_ns d);
-gos_timer *gos_ticker_new(gos_ns d); /* NULL also for d <= 0 */
+gos_timer *gos_ticker_new(gos_ns d);                               /* NULL also for d <= 0 */
 gos_timer *gos_after_func(gos_ns d, void (*f)(void *), void *arg); /* f runs in its own goroutine */
 gos_chan *gos_timer_c(gos_timer *t);
 /* 1: it was pending, 0: it had fired or was stopped. */
@@ -169,20 +169,27 @@ void gos_timer_free(gos_timer *t); /* stops it */
 gos_chan *gos_after(gos_ns d);
 
 /* ---- sync: the zero value is ready ------------------------------------------ */
-typedef struct gos_mutex { uint32_t s, since; } gos_mutex;
-void gos_mutex_lock(gos_mutex *mu); /* goes on waiting over gos_interrupt() */
+typedef struct gos_mutex {
+  uint32_t s, since;
+} gos_mutex;
+void gos_mutex_lock(gos_mutex *mu);                    /* goes on waiting over gos_interrupt() */
 int gos_mutex_lock_dl(gos_mutex *mu, gos_ns deadline); /* GOS_OK, GOS_TIMEDOUT, GOS_WOULDBLOCK, GOS_CANCELED */
 int gos_mutex_trylock(gos_mutex *mu);                  /* GOS_OK or GOS_WOULDBLOCK */
 int gos_mutex_unlock(gos_mutex *mu);                   /* GOS_PERM: it was not locked */
 
-typedef struct gos_waitgroup { int64_t n; } gos_waitgroup;
+typedef struct gos_waitgroup {
+  int64_t n;
+} gos_waitgroup;
 int gos_waitgroup_add(gos_waitgroup *wg, int64_t n); /* GOS_INVAL: negative counter; nothing changed */
 int gos_waitgroup_done(gos_waitgroup *wg);
 int gos_waitgroup_wait(gos_waitgroup *wg);
 int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline);
 int gos_waitgroup_go(gos_waitgroup *wg, void (*fn)(void *), void *arg);
 
-typedef struct gos_once { uint32_t done; gos_mutex mu; } gos_once;
+typedef struct gos_once {
+  uint32_t done;
+  gos_mutex mu;
+} gos_once;
 void gos_once_do(gos_once *o, void (*fn)(void *), void *arg);
 
 /* ---- looking at it ------------------------------------------------------------ */
@@ -192,7 +199,7 @@ typedef struct gos_info {
   const char *wait_reason; /* Go's words: "chan receive", "select", ...; NULL unless waiting */
   gos_ns since;            /* waiting since; 0 unless waiting */
   char name[64];
-  char site[192];          /* where it was created */
+  char site[192]; /* where it was created */
 } gos_info;
 /* What is true of g at this moment. size = sizeof(gos_info). */
 int gos_info_get(gos_g *g, gos_info *out, size_t size);
@@ -214,8 +221,10 @@ int gos_stats_get(gos_stats *s, size_t size);
 #define GOS_NOW 0             /* deadline: do not block */
 /* A system error carries its errno. */
 #define GOS_SYS(e) (-1000 - (e))
-#define GOS_RECV(c, out) { 1, (c), (out), 0 }
-#define GOS_SEND(c, in) { 2, (c), (void *)(in), 0 }
+#define GOS_RECV(c, out)                                                                                               \
+  { 1, (c), (out), 0 }
+#define GOS_SEND(c, in)                                                                                                \
+  { 2, (c), (void *)(in), 0 }
 #define gos_chan_range(c, ptr) while (gos_chan_recv((c), (ptr)) == GOS_OK)
 
 #pragma GCC visibility pop

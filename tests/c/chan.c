@@ -3,12 +3,22 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
-struct task { gos_chan *c; long v; int e; };
-static void sends(void *arg) { struct task *t = arg; t->e = gos_chan_send(t->c, &t->v); }
-static void receives(void *arg) { struct task *t = arg; t->e = gos_chan_recv(t->c, &t->v); }
+struct task {
+  gos_chan *c;
+  long v;
+  int e;
+};
+static void sends(void *arg) {
+  struct task *t = arg;
+  t->e = gos_chan_send(t->c, &t->v);
+}
+static void receives(void *arg) {
+  struct task *t = arg;
+  t->e = gos_chan_recv(t->c, &t->v);
+}
 
 TEST(unbuffered_send_waits_for_its_receiver) {
-  struct task t = { .c = gos_chan_make(sizeof(long), 0), .v = 7 };
+  struct task t = {.c = gos_chan_make(sizeof(long), 0), .v = 7};
   gos_g *g = spawn(sends, &t);
   until_parked(g, "chan send");
   CHECK_EQ(gos_chan_len(t.c), 0);
@@ -21,10 +31,10 @@ TEST(unbuffered_send_waits_for_its_receiver) {
 }
 
 TEST(unbuffered_receive_waits_for_its_sender) {
-  struct task t = { .c = gos_chan_make(sizeof(long), 0) };
+  struct task t = {.c = gos_chan_make(sizeof(long), 0)};
   gos_g *g = spawn(receives, &t);
   until_parked(g, "chan receive");
-  CHECK_EQ(gos_chan_send(t.c, &(long){ 9 }), GOS_OK);
+  CHECK_EQ(gos_chan_send(t.c, &(long){9}), GOS_OK);
   finish(g);
   CHECK_EQ(t.v, 9);
   gos_chan_release(t.c);
@@ -46,7 +56,7 @@ TEST(buffer_is_first_in_first_out) {
 }
 
 TEST(full_buffer_keeps_order_with_a_waiting_sender) {
-  struct task t = { .c = gos_chan_make(sizeof(long), 2), .v = 3 };
+  struct task t = {.c = gos_chan_make(sizeof(long), 2), .v = 3};
   for (long i = 1; i <= 2; i++) CHECK_EQ(gos_chan_send(t.c, &i), GOS_OK);
   gos_g *g = spawn(sends, &t);
   until_parked(g, "chan send");
@@ -62,7 +72,7 @@ TEST(full_buffer_keeps_order_with_a_waiting_sender) {
 TEST(close_drains_then_zeroes) {
   gos_chan *c = gos_chan_make(sizeof(long), 2);
   CHECK(!gos_chan_closed(c));
-  CHECK_EQ(gos_chan_send(c, &(long){ 5 }), GOS_OK);
+  CHECK_EQ(gos_chan_send(c, &(long){5}), GOS_OK);
   CHECK_EQ(gos_chan_close(c), GOS_OK);
   CHECK(gos_chan_closed(c));
   long v = 0;
@@ -99,7 +109,7 @@ TEST(close_wakes_every_receiver) {
   gos_chan *c = gos_chan_make(sizeof(long), 0);
   struct task t[N];
   gos_g *g[N];
-  for (int i = 0; i < N; i++) t[i] = (struct task){ .c = c, .v = 99 }, g[i] = spawn(receives, &t[i]);
+  for (int i = 0; i < N; i++) t[i] = (struct task){.c = c, .v = 99}, g[i] = spawn(receives, &t[i]);
   for (int i = 0; i < N; i++) until_parked(g[i], "chan receive");
   CHECK_EQ(gos_chan_close(c), GOS_OK);
   for (int i = 0; i < N; i++) {
@@ -115,8 +125,8 @@ TEST(close_wakes_every_sender_with_its_value) {
   gos_chan *c = gos_chan_make(sizeof(long), 1);
   struct task t[N];
   gos_g *g[N];
-  CHECK_EQ(gos_chan_send(c, &(long){ -1 }), GOS_OK);
-  for (int i = 0; i < N; i++) t[i] = (struct task){ .c = c, .v = i }, g[i] = spawn(sends, &t[i]);
+  CHECK_EQ(gos_chan_send(c, &(long){-1}), GOS_OK);
+  for (int i = 0; i < N; i++) t[i] = (struct task){.c = c, .v = i}, g[i] = spawn(sends, &t[i]);
   for (int i = 0; i < N; i++) until_parked(g[i], "chan send");
   CHECK_EQ(gos_chan_close(c), GOS_OK);
   for (int i = 0; i < N; i++) {
@@ -141,7 +151,7 @@ TEST(nil_channel) {
   CHECK_EQ(gos_chan_send_dl(NULL, NULL, GOS_NOW), GOS_WOULDBLOCK);
   CHECK_EQ(gos_chan_recv_dl(NULL, NULL, gos_now() + MS), GOS_TIMEDOUT);
   CHECK_EQ(gos_chan_send_dl(NULL, NULL, gos_now() + MS), GOS_TIMEDOUT);
-  struct task t = { 0 };
+  struct task t = {0};
   gos_g *s = spawn(sends, &t), *r = spawn(receives, &t);
   until_parked(s, "chan send (nil chan)");
   until_parked(r, "chan receive (nil chan)");
@@ -151,7 +161,7 @@ TEST(nil_channel) {
 }
 
 TEST(try_forms) {
-  struct task t = { .c = gos_chan_make(sizeof(long), 0), .v = 6 };
+  struct task t = {.c = gos_chan_make(sizeof(long), 0), .v = 6};
   long v = 1;
   CHECK_EQ(gos_chan_send_dl(t.c, &v, GOS_NOW), GOS_WOULDBLOCK);
   CHECK_EQ(gos_chan_recv_dl(t.c, &v, GOS_NOW), GOS_WOULDBLOCK);
@@ -163,7 +173,7 @@ TEST(try_forms) {
   finish(g);
   g = spawn(receives, &t);
   until_parked(g, "chan receive");
-  CHECK_EQ(gos_chan_send_dl(t.c, &(long){ 8 }, GOS_NOW), GOS_OK);
+  CHECK_EQ(gos_chan_send_dl(t.c, &(long){8}, GOS_NOW), GOS_OK);
   finish(g);
   CHECK_EQ(t.v, 8);
   gos_chan_release(t.c);
@@ -187,22 +197,25 @@ TEST(deadlines_are_never_early) {
     CHECK_EQ(gos_chan_recv_dl(c, NULL, until), GOS_TIMEDOUT);
     CHECK(gos_now() >= until);
     until = gos_now() + i * MS / 2;
-    CHECK_EQ(gos_chan_send_dl(c, &(long){ 1 }, until), GOS_TIMEDOUT);
+    CHECK_EQ(gos_chan_send_dl(c, &(long){1}, until), GOS_TIMEDOUT);
     CHECK(gos_now() >= until);
   }
   CHECK_EQ(gos_chan_recv_dl(c, NULL, 1), GOS_TIMEDOUT); /* long past */
   CHECK_EQ(gos_chan_recv_dl(c, NULL, -5), GOS_TIMEDOUT);
   CHECK_EQ(gos_chan_recv_dl(c, NULL, GOS_NOW), GOS_WOULDBLOCK); /* and nobody is left in the queues */
-  CHECK_EQ(gos_chan_send_dl(c, &(long){ 1 }, GOS_NOW), GOS_WOULDBLOCK);
+  CHECK_EQ(gos_chan_send_dl(c, &(long){1}, GOS_NOW), GOS_WOULDBLOCK);
   gos_chan_release(c);
 }
 
-static void receives_soon(void *arg) { struct task *t = arg; t->e = gos_chan_recv_dl(t->c, &t->v, gos_now() + 3600000 * MS); }
+static void receives_soon(void *arg) {
+  struct task *t = arg;
+  t->e = gos_chan_recv_dl(t->c, &t->v, gos_now() + 3600000 * MS);
+}
 
 TEST(deadline_not_reached) {
-  struct task t = { .c = gos_chan_make(sizeof(long), 0) };
+  struct task t = {.c = gos_chan_make(sizeof(long), 0)};
   gos_g *g = spawn(receives_soon, &t);
-  CHECK_EQ(gos_chan_send_dl(t.c, &(long){ 4 }, gos_now() + 3600000 * MS), GOS_OK);
+  CHECK_EQ(gos_chan_send_dl(t.c, &(long){4}, gos_now() + 3600000 * MS), GOS_OK);
   finish(g);
   CHECK_EQ(t.e, GOS_OK);
   CHECK_EQ(t.v, 4);
@@ -214,7 +227,8 @@ TEST(waiting_receivers_are_served_in_order) {
   struct task t[N];
   gos_g *g[N];
   gos_chan *c = gos_chan_make(sizeof(long), 0);
-  for (int i = 0; i < N; i++) t[i] = (struct task){ .c = c }, g[i] = spawn(receives, &t[i]), until_parked(g[i], "chan receive");
+  for (int i = 0; i < N; i++)
+    t[i] = (struct task){.c = c}, g[i] = spawn(receives, &t[i]), until_parked(g[i], "chan receive");
   for (long i = 0; i < N; i++) CHECK_EQ(gos_chan_send(c, &i), GOS_OK);
   for (int i = 0; i < N; i++) {
     finish(g[i]);
@@ -228,7 +242,8 @@ TEST(waiting_senders_are_served_in_order) {
   struct task t[N];
   gos_g *g[N];
   gos_chan *c = gos_chan_make(sizeof(long), 0);
-  for (int i = 0; i < N; i++) t[i] = (struct task){ .c = c, .v = i }, g[i] = spawn(sends, &t[i]), until_parked(g[i], "chan send");
+  for (int i = 0; i < N; i++)
+    t[i] = (struct task){.c = c, .v = i}, g[i] = spawn(sends, &t[i]), until_parked(g[i], "chan send");
   gos_interrupt(g[3]); /* one in the middle leaves the queue */
   finish(g[3]);
   CHECK_EQ(t[3].e, GOS_CANCELED);
@@ -250,7 +265,11 @@ TEST(impossible_sizes) {
 }
 
 /* Retain and release: the channel lives as long as one reference. */
-static void receives_and_drops(void *arg) { gos_chan *c = arg; gos_chan_range(c, NULL) ; gos_chan_release(c); }
+static void receives_and_drops(void *arg) {
+  gos_chan *c = arg;
+  gos_chan_range(c, NULL);
+  gos_chan_release(c);
+}
 
 TEST(references) {
   gos_chan *c = gos_chan_make(sizeof(long), 1);
@@ -265,7 +284,7 @@ TEST(references) {
 static void sends_channel(void *arg) {
   gos_chan *reply = gos_chan_make(sizeof(long), 0);
   CHECK_EQ(gos_chan_send(arg, &reply), GOS_OK);
-  CHECK_EQ(gos_chan_send(reply, &(long){ 42 }), GOS_OK);
+  CHECK_EQ(gos_chan_send(reply, &(long){42}), GOS_OK);
   gos_chan_release(reply);
 }
 

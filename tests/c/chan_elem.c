@@ -3,10 +3,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
-static const size_t sizes[] = { 0, 1, 3, 8, 16, 100, 5000 };
+static const size_t sizes[] = {0, 1, 3, 8, 16, 100, 5000};
 enum { SIZES = sizeof sizes / sizeof *sizes, MOST = 5000 };
 
-struct stream { gos_chan *c; size_t size; };
+struct stream {
+  gos_chan *c;
+  size_t size;
+};
 
 static void fill(unsigned char *v, size_t size, long seed) {
   for (size_t i = 0; i < size; i++) v[i] = (unsigned char)(seed * 31 + (long)i * 7);
@@ -24,12 +27,12 @@ static void produce(void *arg) {
 }
 
 static void check_stream(size_t size, size_t cap) {
-  struct stream s = { gos_chan_make(size, cap), size };
+  struct stream s = {gos_chan_make(size, cap), size};
   unsigned char got[MOST + 1], want[MOST + 1];
   gos_g *g = spawn(produce, &s);
   for (long i = 0; i < 200; i++) {
     got[size] = 0xa5; /* nothing is written past the element */
-    CHECK_EQ(i % 3 ? gos_chan_recv(s.c, got) : gos_select((gos_case[]){ GOS_RECV(s.c, got) }, 1, GOS_FOREVER), 0);
+    CHECK_EQ(i % 3 ? gos_chan_recv(s.c, got) : gos_select((gos_case[]){GOS_RECV(s.c, got)}, 1, GOS_FOREVER), 0);
     fill(want, size, i);
     CHECK(!memcmp(got, want, size));
     CHECK_EQ(got[size], 0xa5);
@@ -68,7 +71,7 @@ TEST(size_zero_with_huge_capacity) {
 static atomic_long freed, freed_sum;
 static void dtor(void *elem) { atomic_fetch_add(&freed_sum, *(long *)elem), atomic_fetch_add(&freed, 1); }
 static void receives(void *c) { gos_chan_recv(c, NULL); }
-static void sends(void *c) { gos_chan_send(c, &(long){ 1000 }); }
+static void sends(void *c) { gos_chan_send(c, &(long){1000}); }
 
 TEST(dtor_for_values_left_inside) {
   gos_chan *c = gos_chan_make(sizeof(long), 10);
@@ -90,14 +93,14 @@ TEST(dtor_not_for_received_or_refused_values) {
   gos_chan *c = gos_chan_make(sizeof(long), 0);
   gos_chan_set_dtor(c, dtor);
   gos_g *g = spawn(receives, c);
-  CHECK_EQ(gos_chan_send(c, &(long){ 5 }), GOS_OK);
+  CHECK_EQ(gos_chan_send(c, &(long){5}), GOS_OK);
   finish(g);
   g = spawn(sends, c); /* closed while it waits: the value stays its own */
   until_parked(g, "chan send");
   gos_chan_close(c);
   finish(g);
-  CHECK_EQ(gos_chan_send(c, &(long){ 6 }), GOS_CLOSED);
-  CHECK_EQ(gos_chan_send_dl(c, &(long){ 6 }, GOS_NOW), GOS_CLOSED);
+  CHECK_EQ(gos_chan_send(c, &(long){6}), GOS_CLOSED);
+  CHECK_EQ(gos_chan_send_dl(c, &(long){6}, GOS_NOW), GOS_CLOSED);
   gos_chan_release(c);
   CHECK_EQ(freed, 0);
 }

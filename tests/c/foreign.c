@@ -28,7 +28,9 @@ static void receives(void *arg) {
   gos_chan_range(c, &v) atomic_fetch_add(&sum, v);
 }
 static void *receives_thread(void *arg) { return receives(arg), NULL; }
-static void sends_goroutine(void *arg) { for (long i = 1; i <= (long)(intptr_t)arg; i++) CHECK_EQ(gos_chan_send(c, &i), GOS_OK); }
+static void sends_goroutine(void *arg) {
+  for (long i = 1; i <= (long)(intptr_t)arg; i++) CHECK_EQ(gos_chan_send(c, &i), GOS_OK);
+}
 
 TEST(threads_send_goroutines_receive) {
   long n = scaled(3000);
@@ -101,12 +103,12 @@ TEST(threads_among_themselves) {
 static void *selects(void *arg) {
   (void)arg;
   for (long v, i = scaled(500); i; i--) {
-    gos_case cs[] = { GOS_RECV(c, &v), GOS_SEND(back, &i), GOS_RECV(NULL, NULL) };
+    gos_case cs[] = {GOS_RECV(c, &v), GOS_SEND(back, &i), GOS_RECV(NULL, NULL)};
     int k = gos_select(cs, 3, GOS_FOREVER);
     CHECK(k == 0 || k == 1);
     atomic_fetch_add(&sum, 1);
   }
-  gos_case none[] = { GOS_RECV(NULL, NULL) };
+  gos_case none[] = {GOS_RECV(NULL, NULL)};
   CHECK_EQ(gos_select(none, 1, GOS_NOW), GOS_WOULDBLOCK);
   CHECK_EQ(gos_select(none, 1, gos_now() + MS), GOS_TIMEDOUT);
   return NULL;
@@ -114,7 +116,7 @@ static void *selects(void *arg) {
 static void feeds(void *arg) {
   (void)arg;
   for (;;) {
-    gos_case cs[] = { GOS_SEND(c, &(long){ 1 }), GOS_RECV(back, NULL) };
+    gos_case cs[] = {GOS_SEND(c, &(long){1}), GOS_RECV(back, NULL)};
     int k = gos_select(cs, 2, GOS_FOREVER);
     if (k < 0 || (k == 1 && !cs[1].ok)) return;
   }
@@ -122,7 +124,7 @@ static void feeds(void *arg) {
 
 TEST(threads_select) {
   c = gos_chan_make(sizeof(long), 0), back = gos_chan_make(sizeof(long), 1);
-  gos_g *g[2] = { spawn(feeds, NULL), spawn(feeds, NULL) };
+  gos_g *g[2] = {spawn(feeds, NULL), spawn(feeds, NULL)};
   each_thread(selects, NULL);
   CHECK_EQ(sum, THREADS * scaled(500));
   gos_chan_close(back), gos_chan_close(c);
@@ -148,7 +150,7 @@ TEST(threads_and_goroutines_lock) {
 static void done(void *arg) { (void)arg, gos_gosched(), gos_waitgroup_done(&wg); }
 static void *starts_and_waits(void *arg) {
   (void)arg;
-  gos_waitgroup mine = { 0 };
+  gos_waitgroup mine = {0};
   for (int i = 0; i < 20; i++) CHECK_EQ(gos_waitgroup_go(&mine, receives, NULL), GOS_OK);
   CHECK_EQ(gos_waitgroup_wait(&mine), GOS_OK);
   CHECK_EQ(gos_waitgroup_wait(&wg), GOS_OK);
@@ -174,7 +176,10 @@ static void *joins(void *arg) {
   CHECK_EQ(gos_join(g, GOS_FOREVER), GOS_OK);
   return NULL;
 }
-static void takes_all(void *arg) { (void)arg; for (int i = 0; i < THREADS; i++) CHECK_EQ(gos_chan_recv(c, NULL), GOS_OK); }
+static void takes_all(void *arg) {
+  (void)arg;
+  for (int i = 0; i < THREADS; i++) CHECK_EQ(gos_chan_recv(c, NULL), GOS_OK);
+}
 
 TEST(threads_join) {
   c = gos_chan_make(0, 0);
@@ -204,7 +209,7 @@ TEST(threads_time) {
 }
 
 /* Threads that come and go leave nothing behind that stops the others. */
-static void *one_value(void *arg) { return gos_chan_send(arg, &(long){ 1 }), NULL; }
+static void *one_value(void *arg) { return gos_chan_send(arg, &(long){1}), NULL; }
 
 TEST(short_lived_threads) {
   c = gos_chan_make(sizeof(long), 0);
@@ -221,7 +226,10 @@ TEST(short_lived_threads) {
 }
 
 /* Main waits for a thread that takes its time: that is no deadlock. */
-static void *late(void *arg) { usleep(100000), gos_chan_send(arg, &(long){ 3 }); return NULL; }
+static void *late(void *arg) {
+  usleep(100000), gos_chan_send(arg, &(long){3});
+  return NULL;
+}
 
 TEST(waiting_for_a_thread_is_no_deadlock) {
   pthread_t t;

@@ -34,7 +34,7 @@ static void forks(void *arg) {
   full = gos_chan_make(sizeof(int), 1);
   CHECK_EQ(gos_chan_send(full, &v), GOS_OK);
   gos_g *r = gos_go_opts(NULL, receives, NULL, NULL), *s = gos_go_opts(NULL, sends, &more, NULL);
-  gos_info i = { 0 };
+  gos_info i = {0};
   while (gos_info_get(r, &i, sizeof i), !i.wait_reason) gos_gosched();
   while (gos_info_get(s, &i, sizeof i), !i.wait_reason) gos_gosched();
   pid_t pid = fork();
@@ -56,6 +56,6 @@ static void forks(void *arg) {
 
 TEST(fork_in_main) { forks(NULL); }
 TEST(fork_in_a_goroutine) {
-  gos_g *g = gos_go_opts(&(gos_go_options){ .size = sizeof(gos_go_options), .stack = 1 << 20 }, forks, NULL, NULL);
+  gos_g *g = gos_go_opts(&(gos_go_options){.size = sizeof(gos_go_options), .stack = 1 << 20}, forks, NULL, NULL);
   CHECK_EQ(gos_join(g, GOS_FOREVER), GOS_OK);
 }

@@ -81,7 +81,7 @@ TEST(done_is_a_channel_closed_at_the_end) {
   CHECK(done);
   CHECK(gos_done(g) == done);
   CHECK_EQ(gos_chan_recv_dl(done, NULL, GOS_NOW), GOS_WOULDBLOCK);
-  gos_case cs[] = { GOS_RECV(done, NULL), GOS_SEND(c, NULL) };
+  gos_case cs[] = {GOS_RECV(done, NULL), GOS_SEND(c, NULL)};
   CHECK_EQ(gos_select(cs, 2, GOS_FOREVER), 1);
   CHECK_EQ(gos_select(cs, 1, GOS_FOREVER), 0);
   CHECK_EQ(cs[0].ok, 0);
@@ -110,7 +110,7 @@ TEST(release_before_the_end) {
 static void note_id(void *arg) { *(uint64_t *)arg = gos_goid(); }
 
 TEST(numbers_are_never_used_twice) {
-  uint64_t id[200] = { gos_goid() };
+  uint64_t id[200] = {gos_goid()};
   CHECK(id[0] > 0);
   for (int i = 1; i < 200; i++) {
     finish(spawn(note_id, &id[i]));
@@ -133,7 +133,7 @@ TEST(num_goroutine_counts_main) {
 TEST(name_is_copied) {
   char name[16] = "reader";
   gos_chan *c = gos_chan_make(0, 0);
-  gos_g *g = gos_go_opts(&(gos_go_options){ .size = sizeof(gos_go_options), .name = name }, recv_one, c, NULL);
+  gos_g *g = gos_go_opts(&(gos_go_options){.size = sizeof(gos_go_options), .name = name}, recv_one, c, NULL);
   CHECK(g);
   memset(name, 'x', sizeof name - 1);
   gos_info i;
@@ -148,7 +148,7 @@ TEST(name_too_long_is_cut) {
   char name[500];
   memset(name, 'n', sizeof name - 1);
   name[sizeof name - 1] = 0;
-  gos_g *g = gos_go_opts(&(gos_go_options){ .size = sizeof(gos_go_options), .name = name }, count, 0, NULL);
+  gos_g *g = gos_go_opts(&(gos_go_options){.size = sizeof(gos_go_options), .name = name}, count, 0, NULL);
   CHECK(g);
   gos_info i;
   CHECK_EQ(gos_info_get(g, &i, sizeof i), GOS_OK);
@@ -164,7 +164,7 @@ static __attribute__((noinline)) int use_stack(int kib) {
 static void deep(void *arg) { use_stack((int)(intptr_t)arg); }
 
 TEST(stack_of_the_size_asked_for) {
-  gos_g *g = gos_go_opts(&(gos_go_options){ .size = sizeof(gos_go_options), .stack = 8 << 20 }, deep, (void *)3000, NULL);
+  gos_g *g = gos_go_opts(&(gos_go_options){.size = sizeof(gos_go_options), .stack = 8 << 20}, deep, (void *)3000, NULL);
   CHECK(g);
   finish(g);
   finish(spawn(deep, (void *)(intptr_t)8)); /* and the usual one serves again */
@@ -172,7 +172,7 @@ TEST(stack_of_the_size_asked_for) {
 
 TEST(stack_of_absurd_size) {
   int e = 0;
-  CHECK(!gos_go_opts(&(gos_go_options){ .size = sizeof(gos_go_options), .stack = SIZE_MAX / 2 }, count, 0, &e));
+  CHECK(!gos_go_opts(&(gos_go_options){.size = sizeof(gos_go_options), .stack = SIZE_MAX / 2}, count, 0, &e));
   CHECK(e == GOS_NOMEM || e == GOS_INVAL);
 }
 

@@ -9,19 +9,24 @@ static gos_waitgroup wg;
 static atomic_bool stop;
 
 static void w_recv(void *a) { (void)a, gos_chan_recv(c, NULL); }
-static void w_send(void *a) { (void)a, gos_chan_send(c, &(long){ 1 }); }
+static void w_send(void *a) { (void)a, gos_chan_send(c, &(long){1}); }
 static void w_nil_recv(void *a) { (void)a, gos_chan_recv(NULL, NULL); }
 static void w_nil_send(void *a) { (void)a, gos_chan_send(NULL, NULL); }
-static void w_select(void *a) { (void)a, gos_select((gos_case[]){ GOS_RECV(NULL, NULL), GOS_RECV(c, NULL) }, 2, GOS_FOREVER); }
+static void w_select(void *a) {
+  (void)a, gos_select((gos_case[]){GOS_RECV(NULL, NULL), GOS_RECV(c, NULL)}, 2, GOS_FOREVER);
+}
 static void w_none(void *a) { (void)a, gos_select(NULL, 0, GOS_FOREVER); }
 static void w_sleep(void *a) { (void)a, gos_sleep(3600000 * MS); }
 static void w_lock(void *a) { (void)a, gos_mutex_lock_dl(&mu, GOS_FOREVER); }
 static void w_wait(void *a) { (void)a, gos_waitgroup_wait(&wg); }
 
-static const struct { void (*fn)(void *); const char *reason; } kinds[] = {
-  { w_recv, "chan receive" }, { w_nil_recv, "chan receive (nil chan)" }, { w_nil_send, "chan send (nil chan)" },
-  { w_select, "select" }, { w_none, "select (no cases)" }, { w_sleep, "sleep" }, { w_lock, "sync.Mutex.Lock" },
-  { w_wait, "sync.WaitGroup.Wait" },
+static const struct {
+  void (*fn)(void *);
+  const char *reason;
+} kinds[] = {
+    {w_recv, "chan receive"},    {w_nil_recv, "chan receive (nil chan)"}, {w_nil_send, "chan send (nil chan)"},
+    {w_select, "select"},        {w_none, "select (no cases)"},           {w_sleep, "sleep"},
+    {w_lock, "sync.Mutex.Lock"}, {w_wait, "sync.WaitGroup.Wait"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -50,7 +55,11 @@ TEST(reasons_are_gos_words) {
   finish(s);
 }
 
-static void spins(void *a) { (void)a; while (!stop) ; }
+static void spins(void *a) {
+  (void)a;
+  while (!stop)
+    ;
+}
 
 TEST(running_and_dead) {
   gos_info i;
@@ -70,7 +79,11 @@ TEST(running_and_dead) {
   gos_release(g);
 }
 
-struct seen { int waiting, total; uint64_t me; int stop_at; };
+struct seen {
+  int waiting, total;
+  uint64_t me;
+  int stop_at;
+};
 static int see(const gos_info *i, void *u) {
   struct seen *s = u;
   s->waiting += !strcmp(i->status, "waiting");
@@ -81,14 +94,14 @@ static int see(const gos_info *i, void *u) {
 TEST(foreach_sees_every_goroutine) {
   gos_g *g[KINDS];
   start_all(g);
-  struct seen s = { 0 }, t = { .stop_at = 2 };
+  struct seen s = {0}, t = {.stop_at = 2};
   CHECK_EQ(gos_foreach(see, &s), 0);
   CHECK_EQ(s.total, KINDS + 1);
   CHECK_EQ(s.waiting, KINDS);
   CHECK_EQ(gos_foreach(see, &t), 33);
   CHECK_EQ(t.total, 2);
   for (int k = 0; k < KINDS; k++) gos_interrupt(g[k]), finish(g[k]);
-  s = (struct seen){ 0 };
+  s = (struct seen){0};
   gos_foreach(see, &s);
   CHECK_EQ(s.total, 1);
   gos_chan_release(c);
@@ -109,7 +122,7 @@ TEST(dump_tells_number_reason_creator_name) {
   gos_info i;
   char line[300];
   start_all(g);
-  named = gos_go_opts(&(gos_go_options){ .size = sizeof(gos_go_options), .name = "the reader" }, w_recv, NULL, NULL);
+  named = gos_go_opts(&(gos_go_options){.size = sizeof(gos_go_options), .name = "the reader"}, w_recv, NULL, NULL);
   until_parked(named, "chan receive");
   dump();
   for (int k = 0; k < KINDS; k++) {
@@ -130,12 +143,15 @@ TEST(dump_tells_number_reason_creator_name) {
 TEST(dump_to_a_bad_descriptor) { CHECK(gos_dump(-1, 0) < 0); }
 
 /* Looking while everything moves. */
-static void moves(void *arg) { (void)arg; for (long i = scaled(3000); i; i--) gos_chan_send(c, &i), i % 7 || gos_go(w_recv, NULL); }
+static void moves(void *arg) {
+  (void)arg;
+  for (long i = scaled(3000); i; i--) gos_chan_send(c, &i), i % 7 || gos_go(w_recv, NULL);
+}
 
 TEST(looking_at_a_busy_runtime) {
   c = gos_chan_make(sizeof(long), 1);
   gos_g *a = spawn(moves, NULL);
-  struct seen s = { 0 };
+  struct seen s = {0};
   while (gos_join(a, GOS_NOW) == GOS_WOULDBLOCK) {
     gos_foreach(see, &s);
     gos_chan_recv_dl(c, NULL, gos_now() + MS);
@@ -148,7 +164,7 @@ TEST(looking_at_a_busy_runtime) {
 }
 
 TEST(stats) {
-  gos_stats s = { 0 };
+  gos_stats s = {0};
   CHECK_EQ(gos_stats_get(&s, sizeof s), GOS_OK);
   CHECK_EQ(s.goroutines, 1);
   CHECK(s.threads >= 1);

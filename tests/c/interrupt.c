@@ -9,17 +9,19 @@ static gos_waitgroup busy;
 static gos_g *other;
 
 static int wait_recv(void) { return gos_chan_recv(empty, NULL); }
-static int wait_send(void) { return gos_chan_send(empty, &(long){ 7 }); }
+static int wait_send(void) { return gos_chan_send(empty, &(long){7}); }
 static int wait_nil(void) { return gos_chan_recv(NULL, NULL); }
-static int wait_select(void) { return gos_select((gos_case[]){ GOS_RECV(empty, NULL), GOS_RECV(NULL, NULL) }, 2, GOS_FOREVER); }
+static int wait_select(void) {
+  return gos_select((gos_case[]){GOS_RECV(empty, NULL), GOS_RECV(NULL, NULL)}, 2, GOS_FOREVER);
+}
 static int wait_nothing(void) { return gos_select(NULL, 0, GOS_FOREVER); }
 static int wait_sleep(void) { return gos_sleep(3600000 * MS); }
 static int wait_lock(void) { return gos_mutex_lock_dl(&held, GOS_FOREVER); }
 static int wait_group(void) { return gos_waitgroup_wait(&busy); }
 static int wait_join(void) { return gos_join(other, GOS_FOREVER); }
 static int wait_dl(void) { return gos_chan_recv_dl(empty, NULL, gos_now() + 3600000 * MS); }
-static int (*const waits[])(void) = { wait_recv, wait_send, wait_nil, wait_select, wait_nothing, wait_sleep, wait_lock,
-                                      wait_group, wait_join, wait_dl };
+static int (*const waits[])(void) = {wait_recv,  wait_send, wait_nil,   wait_select, wait_nothing,
+                                     wait_sleep, wait_lock, wait_group, wait_join,   wait_dl};
 enum { WAITS = sizeof waits / sizeof *waits };
 
 static void run_wait(void *at) { CHECK_EQ(waits[(intptr_t)at](), GOS_CANCELED); }
@@ -86,7 +88,7 @@ TEST(ends_one_wait_only) {
   gos_g *g = spawn(cancel_then_receive, &got);
   until_parked(g, "chan receive");
   CHECK_EQ(gos_interrupt(g), GOS_OK);
-  CHECK_EQ(gos_chan_send(empty, &(long){ 5 }), GOS_OK);
+  CHECK_EQ(gos_chan_send(empty, &(long){5}), GOS_OK);
   finish(g);
   CHECK_EQ(got, 5);
 }
@@ -135,7 +137,7 @@ TEST(races_with_a_send) {
   for (long i = 0; i < n; i++) {
     gos_g *g = spawn(receiver, NULL), *x = spawn(interrupter, g);
     if (i % 2) gos_gosched();
-    sent += gos_chan_send_dl(empty, &(long){ 1 }, GOS_NOW) == GOS_OK;
+    sent += gos_chan_send_dl(empty, &(long){1}, GOS_NOW) == GOS_OK;
     finish(x);
     finish(g);
   }

@@ -21,7 +21,9 @@ static long resident(void) {
   return pages * sysconf(_SC_PAGESIZE);
 }
 
-static int parked_on_gate(const gos_info *i, void *n) { return *(long *)n += i->wait_reason && !strcmp(i->wait_reason, "chan receive"), 0; }
+static int parked_on_gate(const gos_info *i, void *n) {
+  return *(long *)n += i->wait_reason && !strcmp(i->wait_reason, "chan receive"), 0;
+}
 
 TEST_RAW(a_million) {
   long n = scaled_live(1000000), parked = 0, before;

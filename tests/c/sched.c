@@ -26,7 +26,8 @@ static void spins_for_other(void *at) {
   intptr_t me = (intptr_t)at;
   for (long i = 1; i <= 3; i++) {
     atomic_store(&mine[me], i);
-    while (atomic_load(&mine[!me]) < i) ;
+    while (atomic_load(&mine[!me]) < i)
+      ;
   }
 }
 
@@ -36,7 +37,10 @@ TEST(spinners_see_each_other) {
   finish(b);
 }
 
-static void spins(void *arg) { (void)arg; while (!atomic_load(&over)) atomic_fetch_add(&turns[0], 1); }
+static void spins(void *arg) {
+  (void)arg;
+  while (!atomic_load(&over)) atomic_fetch_add(&turns[0], 1);
+}
 
 TEST(main_goes_on_beside_spinners) {
   gos_g *g[3];
@@ -53,7 +57,8 @@ static void main_spins_body(void *arg) { (void)arg, atomic_store(&over, true); }
 
 TEST(others_go_on_beside_a_spinning_main) {
   gos_g *g = spawn(main_spins_body, NULL);
-  while (!atomic_load(&over)) ;
+  while (!atomic_load(&over))
+    ;
   finish(g);
 }
 
@@ -64,7 +69,7 @@ static void pong(void *arg) {
 }
 
 TEST(ping_pong_beside_a_hog) {
-  gos_chan *c[2] = { gos_chan_make(0, 0), gos_chan_make(0, 0) };
+  gos_chan *c[2] = {gos_chan_make(0, 0), gos_chan_make(0, 0)};
   gos_g *hog = spawn(spins, NULL), *g = spawn(pong, c);
   for (long i = scaled(2000); i; i--) {
     CHECK_EQ(gos_chan_send(c[0], NULL), GOS_OK);
@@ -80,11 +85,12 @@ TEST(ping_pong_beside_a_hog) {
 /* A timer fires although two goroutines hand the P to each other without end. */
 static void bounce(void *arg) {
   gos_chan **c = arg;
-  while (gos_chan_recv(c[0], NULL) == GOS_OK && gos_chan_send(c[1], NULL) == GOS_OK) ;
+  while (gos_chan_recv(c[0], NULL) == GOS_OK && gos_chan_send(c[1], NULL) == GOS_OK)
+    ;
 }
 
 TEST(timer_beside_ping_pong) {
-  gos_chan *c[4] = { gos_chan_make(0, 1), gos_chan_make(0, 1) };
+  gos_chan *c[4] = {gos_chan_make(0, 1), gos_chan_make(0, 1)};
   c[2] = c[1], c[3] = c[0];
   gos_g *a = spawn(bounce, c), *b = spawn(bounce, c + 2);
   CHECK_EQ(gos_chan_send(c[0], NULL), GOS_OK);
@@ -105,7 +111,7 @@ static void bounce_until_over(void *arg) {
 }
 
 TEST(queue_beside_ping_pong) {
-  gos_chan *c[3] = { gos_chan_make(0, 1), gos_chan_make(0, 1) };
+  gos_chan *c[3] = {gos_chan_make(0, 1), gos_chan_make(0, 1)};
   c[2] = c[0];
   gos_g *a = spawn(bounce_until_over, c), *b = spawn(bounce_until_over, c + 1);
   CHECK_EQ(gos_chan_send(c[0], NULL), GOS_OK);
@@ -123,7 +129,10 @@ static void reads_tube(void *arg) {
   CHECK_EQ(read(tube[0], &byte, 1), 1);
   *(char *)arg = byte;
 }
-static void writes_tube(void *arg) { (void)arg; CHECK_EQ(write(tube[1], "w", 1), 1); }
+static void writes_tube(void *arg) {
+  (void)arg;
+  CHECK_EQ(write(tube[1], "w", 1), 1);
+}
 
 TEST(unannounced_blocking_call) {
   char got = 0;
@@ -144,7 +153,9 @@ TEST(main_may_block_unannounced) {
   finish(w);
 }
 
-static void naps(void *arg) { nanosleep(&(struct timespec){ .tv_nsec = 20 * MS }, NULL), atomic_fetch_add((atomic_long *)arg, 1); }
+static void naps(void *arg) {
+  nanosleep(&(struct timespec){.tv_nsec = 20 * MS}, NULL), atomic_fetch_add((atomic_long *)arg, 1);
+}
 
 TEST(many_unannounced_blocking_calls) {
   gos_g *g[20];
@@ -195,7 +206,11 @@ TEST(short_announced_calls) {
 }
 
 /* Waiting hundreds deep, all woken. */
-static void link_of_chain(void *arg) { gos_chan **c = arg; CHECK_EQ(gos_chan_recv(c[0], NULL), GOS_OK); CHECK_EQ(gos_chan_send(c[1], NULL), GOS_OK); }
+static void link_of_chain(void *arg) {
+  gos_chan **c = arg;
+  CHECK_EQ(gos_chan_recv(c[0], NULL), GOS_OK);
+  CHECK_EQ(gos_chan_send(c[1], NULL), GOS_OK);
+}
 
 TEST(chain) {
   enum { N = 500 };

@@ -17,7 +17,7 @@ static gos_chan *with(long v) {
 TEST(default_when_nothing_is_ready) {
   gos_chan *a = chan(0), *b = with(1);
   long v = 77;
-  gos_case cs[] = { GOS_RECV(a, &v), GOS_SEND(a, &v), GOS_SEND(b, &v), GOS_RECV(NULL, &v) };
+  gos_case cs[] = {GOS_RECV(a, &v), GOS_SEND(a, &v), GOS_SEND(b, &v), GOS_RECV(NULL, &v)};
   CHECK_EQ(gos_select(cs, 4, GOS_NOW), GOS_WOULDBLOCK);
   CHECK_EQ(gos_select_ordered(cs, 4, GOS_NOW), GOS_WOULDBLOCK);
   CHECK_EQ(v, 77);
@@ -28,7 +28,7 @@ TEST(only_the_chosen_case_stores) {
   gos_chan *a = with(1), *b = with(2), *none = chan(0);
   for (int i = 0; i < 100; i++) {
     long va = -1, vb = -1, vn = -1;
-    gos_case cs[] = { GOS_RECV(a, &va), GOS_RECV(none, &vn), GOS_RECV(b, &vb) };
+    gos_case cs[] = {GOS_RECV(a, &va), GOS_RECV(none, &vn), GOS_RECV(b, &vb)};
     int k = gos_select(cs, 3, GOS_FOREVER);
     CHECK(k == 0 || k == 2);
     CHECK_EQ(va, k == 0 ? 1 : -1);
@@ -41,10 +41,10 @@ TEST(only_the_chosen_case_stores) {
 }
 
 TEST(only_the_chosen_case_sends) {
-  gos_chan *c[3] = { chan(1), chan(1), chan(1) };
-  long v[3] = { 10, 11, 12 }, out;
+  gos_chan *c[3] = {chan(1), chan(1), chan(1)};
+  long v[3] = {10, 11, 12}, out;
   for (int i = 0; i < 100; i++) {
-    gos_case cs[] = { GOS_SEND(c[0], v), GOS_SEND(c[1], v + 1), GOS_SEND(c[2], v + 2) };
+    gos_case cs[] = {GOS_SEND(c[0], v), GOS_SEND(c[1], v + 1), GOS_SEND(c[2], v + 2)};
     int k = gos_select(cs, 3, GOS_NOW);
     for (int j = 0; j < 3; j++) CHECK_EQ(gos_chan_len(c[j]), j == k);
     CHECK_EQ(gos_chan_recv(c[k], &out), GOS_OK);
@@ -57,12 +57,13 @@ TEST(only_the_chosen_case_sends) {
 static void check_even(const long *hits, int n, long total) {
   double mean = (double)total / n, spread = mean * (n - 1) / n;
   for (int i = 0; i < n; i++)
-    if ((hits[i] - mean) * (hits[i] - mean) > 25 * spread) test_fail(__FILE__, __LINE__, "case %d of %d: %ld of %ld", i, n, hits[i], total);
+    if ((hits[i] - mean) * (hits[i] - mean) > 25 * spread)
+      test_fail(__FILE__, __LINE__, "case %d of %d: %ld of %ld", i, n, hits[i], total);
 }
 
 static void choose_among(int n, long total) {
   gos_case cs[64];
-  long hits[64] = { 0 }, v;
+  long hits[64] = {0}, v;
   for (int i = 0; i < n; i++) cs[i] = (gos_case)GOS_RECV(with(i), &v);
   for (long t = 0; t < total; t++) {
     int k = gos_select(cs, n, t % 2 ? GOS_NOW : GOS_FOREVER);
@@ -75,17 +76,17 @@ static void choose_among(int n, long total) {
 }
 
 TEST_RAW(choice_is_even) {
-  CHECK_EQ(gos_init(&(gos_config){ .size = sizeof(gos_config), .maxprocs = 1, .seed = 20240229 }), GOS_OK);
-  static const int counts[] = { 2, 3, 4, 7, 10, 64 };
+  CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .maxprocs = 1, .seed = 20240229}), GOS_OK);
+  static const int counts[] = {2, 3, 4, 7, 10, 64};
   for (int i = 0; i < 6; i++) choose_among(counts[i], scaled(60000) + 1000);
 }
 
 TEST_RAW(same_channel_twice_is_even) {
-  CHECK_EQ(gos_init(&(gos_config){ .size = sizeof(gos_config), .maxprocs = 1, .seed = 7 }), GOS_OK);
+  CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .maxprocs = 1, .seed = 7}), GOS_OK);
   gos_chan *c = chan(1);
-  long hits[2] = { 0 }, total = scaled(20000) + 1000, v;
+  long hits[2] = {0}, total = scaled(20000) + 1000, v;
   for (long i = 0; i < total; i++) {
-    gos_case cs[] = { GOS_SEND(c, &(long){ 0 }), GOS_SEND(c, &(long){ 1 }) };
+    gos_case cs[] = {GOS_SEND(c, &(long){0}), GOS_SEND(c, &(long){1})};
     int k = gos_select(cs, 2, GOS_FOREVER);
     CHECK_EQ(gos_chan_recv(c, &v), GOS_OK);
     CHECK_EQ(v, k);
@@ -98,7 +99,7 @@ TEST_RAW(same_channel_twice_is_even) {
 TEST(ordered_takes_the_first_ready) {
   gos_chan *a = chan(0), *b = with(1), *c = with(2);
   long v = 0;
-  gos_case cs[] = { GOS_RECV(a, &v), { 0 }, GOS_RECV(b, &v), GOS_RECV(c, &v) };
+  gos_case cs[] = {GOS_RECV(a, &v), {0}, GOS_RECV(b, &v), GOS_RECV(c, &v)};
   for (int i = 0; i < 200; i++) {
     CHECK_EQ(gos_select_ordered(cs, 4, i % 2 ? GOS_NOW : GOS_FOREVER), 2);
     CHECK_EQ(gos_chan_send(b, &v), GOS_OK);
@@ -112,7 +113,7 @@ TEST(ordered_takes_the_first_ready) {
 TEST(deadline) {
   gos_chan *c = chan(0);
   long v = 5;
-  gos_case cs[] = { GOS_RECV(c, &v), GOS_RECV(NULL, &v), GOS_SEND(NULL, &v), { 0 } };
+  gos_case cs[] = {GOS_RECV(c, &v), GOS_RECV(NULL, &v), GOS_SEND(NULL, &v), {0}};
   for (int i = 0; i < 10; i++) {
     gos_ns until = gos_now() + i * MS / 2;
     CHECK_EQ(i % 2 ? gos_select(cs, 4, until) : gos_select_ordered(cs, 4, until), GOS_TIMEDOUT);
@@ -127,7 +128,7 @@ TEST(deadline) {
 
 TEST(bad_arguments) {
   long v;
-  gos_case bad = { 99, NULL, &v, 0 };
+  gos_case bad = {99, NULL, &v, 0};
   CHECK_EQ(gos_select(&bad, 1, GOS_NOW), GOS_INVAL);
   CHECK_EQ(gos_select(&bad, -1, GOS_NOW), GOS_INVAL);
   CHECK_EQ(gos_select(NULL, 3, GOS_NOW), GOS_INVAL);
@@ -137,7 +138,7 @@ TEST(send_on_closed) {
   gos_chan *open = chan(0), *shut = chan(4);
   gos_chan_close(shut);
   long v = 8;
-  gos_case cs[] = { GOS_RECV(open, &v), GOS_SEND(shut, &v) };
+  gos_case cs[] = {GOS_RECV(open, &v), GOS_SEND(shut, &v)};
   CHECK_EQ(gos_select(cs, 2, GOS_NOW), GOS_CLOSED);
   CHECK_EQ(cs[1].ok, -1);
   CHECK_EQ(cs[0].ok, 0);
@@ -151,22 +152,29 @@ TEST(receive_from_closed) {
   gos_chan *open = chan(0), *shut = chan(4);
   gos_chan_close(shut);
   long v = 8;
-  gos_case cs[] = { GOS_RECV(open, NULL), GOS_RECV(shut, &v) };
+  gos_case cs[] = {GOS_RECV(open, NULL), GOS_RECV(shut, &v)};
   CHECK_EQ(gos_select(cs, 2, GOS_FOREVER), 1);
   CHECK_EQ(cs[1].ok, 0);
   CHECK_EQ(v, 0);
   gos_chan_release(open), gos_chan_release(shut);
 }
 
-struct sel { gos_case *cs; int n, got; gos_ns dl; };
-static void selects(void *arg) { struct sel *s = arg; s->got = gos_select(s->cs, s->n, s->dl); }
+struct sel {
+  gos_case *cs;
+  int n, got;
+  gos_ns dl;
+};
+static void selects(void *arg) {
+  struct sel *s = arg;
+  s->got = gos_select(s->cs, s->n, s->dl);
+}
 
 TEST(close_ends_a_waiting_select) {
   gos_chan *a = chan(0), *b = chan(0);
   long v = 3;
   for (int round = 0; round < 2; round++) {
-    gos_case cs[] = { GOS_RECV(a, &v), GOS_SEND(b, &v) };
-    struct sel s = { cs, 2, 0, GOS_FOREVER };
+    gos_case cs[] = {GOS_RECV(a, &v), GOS_SEND(b, &v)};
+    struct sel s = {cs, 2, 0, GOS_FOREVER};
     gos_g *g = spawn(selects, &s);
     until_parked(g, "select");
     gos_chan_close(round ? a : b);
@@ -180,11 +188,11 @@ TEST(close_ends_a_waiting_select) {
 }
 
 TEST(waits_then_wakes_on_either) {
-  gos_chan *c[2] = { chan(0), chan(0) };
+  gos_chan *c[2] = {chan(0), chan(0)};
   for (long i = 0; i < 20; i++) {
     long v = -1, w = -1;
-    gos_case cs[] = { GOS_RECV(c[0], &v), GOS_RECV(c[1], &w) };
-    struct sel s = { cs, 2, -1, i % 3 ? GOS_FOREVER : gos_now() + 3600000 * MS };
+    gos_case cs[] = {GOS_RECV(c[0], &v), GOS_RECV(c[1], &w)};
+    struct sel s = {cs, 2, -1, i % 3 ? GOS_FOREVER : gos_now() + 3600000 * MS};
     gos_g *g = spawn(selects, &s);
     until_parked(g, "select");
     CHECK_EQ(gos_chan_send(c[i % 2], &i), GOS_OK);
@@ -201,13 +209,13 @@ TEST(waits_then_wakes_on_either) {
 TEST(send_and_receive_on_one_channel_never_pair) {
   gos_chan *c = chan(0);
   long in = 4, out = 9;
-  gos_case cs[] = { GOS_SEND(c, &in), GOS_RECV(c, &out) };
+  gos_case cs[] = {GOS_SEND(c, &in), GOS_RECV(c, &out)};
   CHECK_EQ(gos_select(cs, 2, GOS_NOW), GOS_WOULDBLOCK);
   CHECK_EQ(gos_select(cs, 2, gos_now() + 2 * MS), GOS_TIMEDOUT);
-  struct sel s = { cs, 2, -1, GOS_FOREVER };
+  struct sel s = {cs, 2, -1, GOS_FOREVER};
   gos_g *g = spawn(selects, &s);
   until_parked(g, "select");
-  CHECK_EQ(gos_chan_send(c, &(long){ 6 }), GOS_OK); /* each end pairs with somebody else */
+  CHECK_EQ(gos_chan_send(c, &(long){6}), GOS_OK); /* each end pairs with somebody else */
   finish(g);
   CHECK_EQ(s.got, 1);
   CHECK_EQ(out, 6);
@@ -223,9 +231,9 @@ TEST(send_and_receive_on_one_channel_never_pair) {
 TEST(two_selects_with_both_ends_pair_with_each_other) {
   gos_chan *c = chan(0);
   for (long i = scaled(500); i; i--) {
-    long in[2] = { 1, 2 }, out[2] = { 0, 0 };
-    gos_case a[] = { GOS_SEND(c, &in[0]), GOS_RECV(c, &out[0]) }, b[] = { GOS_SEND(c, &in[1]), GOS_RECV(c, &out[1]) };
-    struct sel s[2] = { { a, 2, -1, GOS_FOREVER }, { b, 2, -1, GOS_FOREVER } };
+    long in[2] = {1, 2}, out[2] = {0, 0};
+    gos_case a[] = {GOS_SEND(c, &in[0]), GOS_RECV(c, &out[0])}, b[] = {GOS_SEND(c, &in[1]), GOS_RECV(c, &out[1])};
+    struct sel s[2] = {{a, 2, -1, GOS_FOREVER}, {b, 2, -1, GOS_FOREVER}};
     gos_g *g = spawn(selects, &s[0]), *h = spawn(selects, &s[1]);
     finish(g);
     finish(h);
@@ -242,13 +250,13 @@ static void crosswise(void *arg) {
   gos_chan **c = arg;
   for (long i = scaled(3000); i; i--) {
     long v;
-    gos_case cs[] = { GOS_RECV(c[0], &v), GOS_RECV(c[1], &v), GOS_SEND(c[0], &i), GOS_SEND(c[1], &i) };
+    gos_case cs[] = {GOS_RECV(c[0], &v), GOS_RECV(c[1], &v), GOS_SEND(c[0], &i), GOS_SEND(c[1], &i)};
     if (gos_select(cs, 4, gos_now() + 10 * MS) < 0) return; /* nobody is left */
   }
 }
 
 TEST(opposite_orders) {
-  gos_chan *c[3] = { chan(0), chan(0) };
+  gos_chan *c[3] = {chan(0), chan(0)};
   c[2] = c[0];
   gos_g *g[4];
   for (int i = 0; i < 4; i++) g[i] = spawn(crosswise, c + i % 2);
@@ -268,7 +276,7 @@ static void sends_all(void *arg) {
 TEST(many_cases) {
   gos_chan *c[MANY];
   gos_case cs[MANY];
-  long v[MANY], seen[MANY] = { 0 };
+  long v[MANY], seen[MANY] = {0};
   for (int i = 0; i < MANY; i++) c[i] = chan(0), cs[i] = (gos_case)GOS_RECV(c[i], &v[i]);
   gos_g *g = spawn(sends_all, c);
   for (int i = 0; i < MANY; i++) {
@@ -285,7 +293,7 @@ static void many_in_goroutine(void *arg) { (void)arg, many_cases(); }
 TEST(many_cases_on_a_small_stack) { finish(spawn(many_in_goroutine, NULL)); }
 
 TEST(no_case_at_all) {
-  struct sel s = { NULL, 0, 0, GOS_FOREVER };
+  struct sel s = {NULL, 0, 0, GOS_FOREVER};
   gos_g *g = spawn(selects, &s);
   until_parked(g, "select (no cases)");
   gos_interrupt(g);
@@ -297,13 +305,13 @@ TEST(no_case_at_all) {
 static atomic_int winners;
 static void contends(void *arg) {
   gos_chan **c = arg;
-  gos_case cs[] = { GOS_RECV(c[0], NULL), GOS_RECV(c[1], NULL) };
+  gos_case cs[] = {GOS_RECV(c[0], NULL), GOS_RECV(c[1], NULL)};
   if (gos_select(cs, 2, GOS_FOREVER) == 0 && cs[0].ok) winners++;
 }
 
 TEST(one_value_has_one_winner) {
   for (long r = scaled(100); r; r--) {
-    gos_chan *c[2] = { chan(0), chan(0) };
+    gos_chan *c[2] = {chan(0), chan(0)};
     gos_g *g[10];
     for (int i = 0; i < 10; i++) g[i] = spawn(contends, c);
     CHECK_EQ(gos_chan_send(c[0], &r), GOS_OK);

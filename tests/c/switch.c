@@ -8,7 +8,9 @@
 #include <math.h>
 #include <pthread.h>
 
-static void switches(void) { for (int i = 0; i < 5; i++) gos_gosched(); }
+static void switches(void) {
+  for (int i = 0; i < 5; i++) gos_gosched();
+}
 
 #if defined(__x86_64__)
 /* Fills every callee-saved register, switches, and adds up what came back wrong. rbp and rbx are not
@@ -16,7 +18,8 @@ static void switches(void) { for (int i = 0; i < 5; i++) gos_gosched(); }
 static uint64_t keeps_registers(uint64_t seed) {
   uint64_t bad = 0;
   __asm__ volatile("subq $128, %%rsp\n pushq %%rbp\n pushq %%rbx\n" /* below the red zone */
-                   "movq %1, %%rbx\n leaq 1(%1), %%rbp\n leaq 2(%1), %%r12\n leaq 3(%1), %%r13\n leaq 4(%1), %%r14\n leaq 5(%1), %%r15\n"
+                   "movq %1, %%rbx\n leaq 1(%1), %%rbp\n leaq 2(%1), %%r12\n leaq 3(%1), %%r13\n leaq 4(%1), %%r14\n "
+                   "leaq 5(%1), %%r15\n"
                    "pushq %1\n pushq %2\n movq %%rsp, %%rax\n"
                    "subq $128, %%rsp\n andq $-16, %%rsp\n pushq %%rax\n pushq %%rax\n call *%2\n popq %%rsp\n"
                    "popq %2\n popq %1\n"
@@ -29,9 +32,9 @@ static uint64_t keeps_registers(uint64_t seed) {
                    "popq %%rbx\n popq %%rbp\n addq $128, %%rsp\n"
                    : "=&a"(bad), "+S"(seed)
                    : "D"(switches)
-                   : "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc",
-                     "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
-                     "xmm13", "xmm14", "xmm15");
+                   : "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0", "xmm1",
+                     "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",
+                     "xmm14", "xmm15");
   return bad;
 }
 #else
@@ -41,8 +44,8 @@ static uint64_t keeps_registers(uint64_t seed) { /* the compiler's own choice of
   __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f), "+w"(x), "+w"(y), "+w"(z));
   switches();
   __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f), "+w"(x), "+w"(y), "+w"(z));
-  return (a ^ seed) | (b ^ seed * 3) | (c ^ seed * 5) | (d ^ seed * 7) | (e ^ seed * 9) | (f ^ seed * 11)
-         | (x != (double)seed) | (y != x * 1.5) | (z != x * 2.5);
+  return (a ^ seed) | (b ^ seed * 3) | (c ^ seed * 5) | (d ^ seed * 7) | (e ^ seed * 9) | (f ^ seed * 11) |
+         (x != (double)seed) | (y != x * 1.5) | (z != x * 2.5);
 }
 #endif
 
@@ -56,7 +59,7 @@ TEST(registers_are_kept) {
   for (int i = 0; i < 8; i++) finish(g[i]);
 }
 
-static const int roundings[] = { FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO };
+static const int roundings[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
 static void rounds(void *arg) {
   int mode = roundings[(intptr_t)arg % 4];
   CHECK_EQ(fesetround(mode), 0);
@@ -75,7 +78,10 @@ TEST(rounding_mode_is_each_ones_own) {
   CHECK_EQ(fegetround(), FE_TONEAREST);
 }
 
-static void starts_nearest(void *arg) { (void)arg; CHECK_EQ(fegetround(), FE_TONEAREST); }
+static void starts_nearest(void *arg) {
+  (void)arg;
+  CHECK_EQ(fegetround(), FE_TONEAREST);
+}
 
 TEST(new_goroutines_do_not_find_anothers_mode) {
   gos_g *g = spawn(rounds, (void *)2);

@@ -9,7 +9,10 @@ static atomic_long count;
 
 static void add_one(void *arg) { atomic_fetch_add((atomic_long *)arg, 1); }
 static void done_after(void *arg) { add_one(arg), gos_waitgroup_done(&wg); }
-static void waits(void *arg) { CHECK_EQ(gos_waitgroup_wait(&wg), GOS_OK); add_one(arg); }
+static void waits(void *arg) {
+  CHECK_EQ(gos_waitgroup_wait(&wg), GOS_OK);
+  add_one(arg);
+}
 
 TEST(waitgroup_waits_for_all) {
   CHECK_EQ(gos_waitgroup_wait(&wg), GOS_OK);
@@ -86,7 +89,10 @@ TEST(waitgroup_reused) {
   }
 }
 
-static void waits_some(void *arg) { (void)arg; CHECK_EQ(gos_waitgroup_wait_dl(&wg, gos_now() + 2 * MS), GOS_TIMEDOUT); }
+static void waits_some(void *arg) {
+  (void)arg;
+  CHECK_EQ(gos_waitgroup_wait_dl(&wg, gos_now() + 2 * MS), GOS_TIMEDOUT);
+}
 
 TEST(waitgroup_timed_out_waiter_is_gone) {
   gos_g *g[10], *h;
@@ -98,7 +104,10 @@ TEST(waitgroup_timed_out_waiter_is_gone) {
   finish(h);
 }
 
-static void locks(void *arg) { (void)arg, gos_mutex_lock(&mu), add_one(&count); CHECK_EQ(gos_mutex_unlock(&mu), GOS_OK); }
+static void locks(void *arg) {
+  (void)arg, gos_mutex_lock(&mu), add_one(&count);
+  CHECK_EQ(gos_mutex_unlock(&mu), GOS_OK);
+}
 
 TEST(mutex_waits) {
   gos_mutex_lock(&mu);
@@ -123,7 +132,10 @@ TEST(mutex_unlock_of_unlocked) {
   CHECK_EQ(gos_mutex_trylock(&mu), GOS_WOULDBLOCK);
 }
 
-static void unlocks(void *arg) { (void)arg; CHECK_EQ(gos_mutex_unlock(&mu), GOS_OK); }
+static void unlocks(void *arg) {
+  (void)arg;
+  CHECK_EQ(gos_mutex_unlock(&mu), GOS_OK);
+}
 
 TEST(mutex_unlocked_by_another) {
   gos_mutex_lock(&mu);
@@ -152,9 +164,13 @@ static long plain, inside;
 static void hammers(void *arg) {
   for (long i = scaled(5000); i; i--) {
     unsigned how = (unsigned)(i + (long)(intptr_t)arg) % 4;
-    if (how == 0) while (gos_mutex_trylock(&mu) != GOS_OK) gos_gosched();
-    else if (how == 1) while (gos_mutex_lock_dl(&mu, gos_now() + MS / 4) != GOS_OK) ;
-    else gos_mutex_lock(&mu);
+    if (how == 0)
+      while (gos_mutex_trylock(&mu) != GOS_OK) gos_gosched();
+    else if (how == 1)
+      while (gos_mutex_lock_dl(&mu, gos_now() + MS / 4) != GOS_OK)
+        ;
+    else
+      gos_mutex_lock(&mu);
     CHECK_EQ(inside++, 0);
     plain++;
     if (i % 16 == 0) gos_gosched(); /* others pile up */
@@ -178,7 +194,7 @@ static void greedy(void *arg) {
 }
 
 TEST(mutex_is_not_kept_by_the_greedy) {
-  gos_g *g[2] = { spawn(greedy, NULL), spawn(greedy, NULL) };
+  gos_g *g[2] = {spawn(greedy, NULL), spawn(greedy, NULL)};
   for (long i = scaled(200); i; i--) gos_mutex_lock(&mu), gos_mutex_unlock(&mu), gos_gosched();
   enough = true;
   finish(g[0]);
@@ -191,7 +207,7 @@ static void sleeps_holding(void *arg) {
 }
 
 TEST(mutex_is_not_kept_by_sleepers) {
-  gos_g *g[2] = { spawn(sleeps_holding, NULL), spawn(sleeps_holding, NULL) };
+  gos_g *g[2] = {spawn(sleeps_holding, NULL), spawn(sleeps_holding, NULL)};
   for (int i = 0; i < 10; i++) gos_mutex_lock(&mu), gos_mutex_unlock(&mu);
   enough = true;
   finish(g[0]);
@@ -218,7 +234,10 @@ TEST(once_runs_once_and_all_see_it) {
 
 static gos_chan *gate;
 static void make_late(void *arg) { (void)arg, gos_chan_recv(gate, NULL), made++; }
-static void needs_late(void *arg) { gos_once_do(&once, make_late, arg); CHECK_EQ(made, 1); }
+static void needs_late(void *arg) {
+  gos_once_do(&once, make_late, arg);
+  CHECK_EQ(made, 1);
+}
 
 TEST(once_others_wait_for_the_first) {
   gate = gos_chan_make(0, 0);

@@ -19,13 +19,13 @@ static gos_mutex mu;
 static gos_waitgroup wg;
 
 static void sends(void *arg) { gos_chan_send(a, arg); }
-static void selects(void *arg) { (void)arg, gos_select((gos_case[]){ GOS_RECV(b, 0), GOS_SEND(0, 0) }, 2, GOS_FOREVER); }
+static void selects(void *arg) { (void)arg, gos_select((gos_case[]){GOS_RECV(b, 0), GOS_SEND(0, 0)}, 2, GOS_FOREVER); }
 static void nil(void *arg) { gos_chan_recv(0, arg); }
 static void locks(void *arg) { (void)arg, gos_mutex_lock(&mu); }
 static void waits(void *arg) { (void)arg, gos_waitgroup_wait(&wg); }
 
 int main(void) {
-  static void (*const fns[])(void *) = { sends, selects, nil, locks, waits };
+  static void (*const fns[])(void *) = {sends, selects, nil, locks, waits};
   a = gos_chan_make(0, 0), b = gos_chan_make(0, 0);
   gos_mutex_lock(&mu);
   gos_waitgroup_add(&wg, 1);

@@ -9,7 +9,7 @@
 #include <gossamer.h>
 
 static int deeper(volatile int *above) {
-  volatile int here[64] = { *above };
+  volatile int here[64] = {*above};
   return here[0] + deeper(here) + here[1];
 }
 static void overflows(void *arg) {

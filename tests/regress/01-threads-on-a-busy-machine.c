@@ -24,7 +24,7 @@ static void *receives(void *arg) {
 static void round_of_threads(void) {
   pthread_t t[THREADS];
   gos_g *g[3];
-  CHECK_EQ(gos_init(&(gos_config){ .size = sizeof(gos_config), .maxprocs = 2 }), GOS_OK);
+  CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .maxprocs = 2}), GOS_OK);
   c = gos_chan_make(sizeof(long), 0);
   for (int i = 0; i < 3; i++) g[i] = spawn(sends, NULL);
   for (int i = 0; i < THREADS; i++) CHECK_EQ(pthread_create(&t[i], NULL, receives, NULL), 0);

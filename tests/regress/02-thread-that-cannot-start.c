@@ -20,11 +20,12 @@ static rlim_t address_space(void) {
 
 static void round_until_full(void) {
   long n = 0;
-  CHECK_EQ(gos_init(&(gos_config){ .size = sizeof(gos_config), .maxprocs = 4 }), GOS_OK);
+  CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .maxprocs = 4}), GOS_OK);
   gate = gos_chan_make(0, 0);
   rlim_t most = address_space() + ((rlim_t)16 << 20);
-  CHECK_EQ(setrlimit(RLIMIT_AS, &(struct rlimit){ most, most }), 0);
-  while (gos_go(waits, NULL) == GOS_OK) if (++n % 64 == 0) gos_gosched();
+  CHECK_EQ(setrlimit(RLIMIT_AS, &(struct rlimit){most, most}), 0);
+  while (gos_go(waits, NULL) == GOS_OK)
+    if (++n % 64 == 0) gos_gosched();
   gos_chan_close(gate);
   while (woken < n) gos_gosched();
 }

@@ -23,8 +23,18 @@ struct flow {
   char failed[LINE];
 };
 
-struct object { char name[LINE]; gos_chan *c; gos_mutex mu; gos_waitgroup wg; };
-struct runner { char name[LINE], steps[LINE]; struct flow flow; gos_g *g; atomic_bool ended; };
+struct object {
+  char name[LINE];
+  gos_chan *c;
+  gos_mutex mu;
+  gos_waitgroup wg;
+};
+struct runner {
+  char name[LINE], steps[LINE];
+  struct flow flow;
+  gos_g *g;
+  atomic_bool ended;
+};
 
 static struct object object[OBJECTS];
 static struct runner runner[OBJECTS];
@@ -38,11 +48,13 @@ static void stop(const char *what, const char *detail) {
   exit(1);
 }
 static struct object *find(const char *name) {
-  for (int i = 0; i < objects; i++) if (!strcmp(object[i].name, name)) return &object[i];
+  for (int i = 0; i < objects; i++)
+    if (!strcmp(object[i].name, name)) return &object[i];
   return stop("no object", name), NULL;
 }
 static struct runner *find_runner(const char *name) {
-  for (int i = 0; i < runners; i++) if (!strcmp(runner[i].name, name)) return &runner[i];
+  for (int i = 0; i < runners; i++)
+    if (!strcmp(runner[i].name, name)) return &runner[i];
   return stop("no goroutine", name), NULL;
 }
 
@@ -58,16 +70,24 @@ static void fail(struct flow *f, const char *text) { snprintf(f->failed, sizeof 
 
 /* The words of a result code; on_closed is Go's panic for this step. */
 static void result(struct flow *f, int e, const char *on_ok, const char *on_closed) {
-  if (e == GOS_CLOSED) fail(f, on_closed);
-  else if (e == GOS_WOULDBLOCK) say(f, "false");
-  else if (e == GOS_TIMEDOUT) say(f, "timeout");
-  else if (e != GOS_OK) fail(f, gos_strerror(e));
-  else if (on_ok) say(f, "%s", on_ok);
+  if (e == GOS_CLOSED)
+    fail(f, on_closed);
+  else if (e == GOS_WOULDBLOCK)
+    say(f, "false");
+  else if (e == GOS_TIMEDOUT)
+    say(f, "timeout");
+  else if (e != GOS_OK)
+    fail(f, gos_strerror(e));
+  else if (on_ok)
+    say(f, "%s", on_ok);
 }
 static void received(struct flow *f, int e, int64_t v) {
-  if (e == GOS_OK || e == GOS_CLOSED) say(f, "%lld %s", (long long)v, e == GOS_OK ? "true" : "false");
-  else if (e == GOS_WOULDBLOCK) say(f, "empty");
-  else result(f, e, NULL, NULL);
+  if (e == GOS_OK || e == GOS_CLOSED)
+    say(f, "%lld %s", (long long)v, e == GOS_OK ? "true" : "false");
+  else if (e == GOS_WOULDBLOCK)
+    say(f, "empty");
+  else
+    result(f, e, NULL, NULL);
 }
 static gos_ns deadline(const char *ms) { return gos_now() + atoll(ms) * MS; }
 
@@ -93,8 +113,10 @@ static void s_len(struct flow *f, char **w) { say(f, "%zu", gos_chan_len(find(w[
 static void s_cap(struct flow *f, char **w) { say(f, "%zu", gos_chan_cap(find(w[1])->c)); }
 static void s_close(struct flow *f, char **w) {
   int e = gos_chan_close(find(w[1])->c);
-  if (e == GOS_INVAL) fail(f, "close of nil channel");
-  else result(f, e, NULL, "close of closed channel");
+  if (e == GOS_INVAL)
+    fail(f, "close of nil channel");
+  else
+    result(f, e, NULL, "close of closed channel");
 }
 static void s_range(struct flow *f, char **w) {
   gos_chan *c = find(w[1])->c;
@@ -114,12 +136,16 @@ static void s_join(struct flow *f, char **w) { result(f, gos_join(find_runner(w[
 static void s_sleep(struct flow *f, char **w) { result(f, gos_sleep(atoll(w[1]) * MS), NULL, NULL); }
 static void s_gosched(struct flow *f, char **w) { (void)f, (void)w, gos_gosched(); }
 
-static const struct { const char *verb; void (*fn)(struct flow *, char **); int words; } verbs[] = {
-  { "send", s_send, 3 },     { "recv", s_recv, 2 },       { "close", s_close, 2 },     { "range", s_range, 2 },
-  { "len", s_len, 2 },       { "cap", s_cap, 2 },         { "lock", s_lock, 2 },       { "unlock", s_unlock, 2 },
-  { "trylock", s_trylock, 2 }, { "add", s_add, 3 },       { "done", s_done, 2 },       { "wait", s_wait, 2 },
-  { "join", s_join, 2 },     { "sleep", s_sleep, 2 },     { "gosched", s_gosched, 1 }, { "try_send", s_try_send, 3 },
-  { "try_recv", s_try_recv, 2 }, { "send_for", s_send_for, 4 }, { "recv_for", s_recv_for, 3 },
+static const struct {
+  const char *verb;
+  void (*fn)(struct flow *, char **);
+  int words;
+} verbs[] = {
+    {"send", s_send, 3},         {"recv", s_recv, 2},         {"close", s_close, 2},       {"range", s_range, 2},
+    {"len", s_len, 2},           {"cap", s_cap, 2},           {"lock", s_lock, 2},         {"unlock", s_unlock, 2},
+    {"trylock", s_trylock, 2},   {"add", s_add, 3},           {"done", s_done, 2},         {"wait", s_wait, 2},
+    {"join", s_join, 2},         {"sleep", s_sleep, 2},       {"gosched", s_gosched, 1},   {"try_send", s_try_send, 3},
+    {"try_recv", s_try_recv, 2}, {"send_for", s_send_for, 4}, {"recv_for", s_recv_for, 3},
 };
 
 static int split(char *s, char **w) {
@@ -132,24 +158,35 @@ static int split(char *s, char **w) {
 }
 
 /* ---- select ---------------------------------------------------------------- */
-struct choice { gos_case cs[CASES]; int64_t v[CASES]; int n, otherwise; };
+struct choice {
+  gos_case cs[CASES];
+  int64_t v[CASES];
+  int n, otherwise;
+};
 
 /* default keeps its place in the list as a case that is none. */
 static void add_case(struct choice *ch, char *text) {
   char *w[WORDS];
   int at = ch->n++, n = split(text, w);
-  if (n == 1) ch->otherwise = at;
-  else if (n == 2) ch->cs[at] = (gos_case)GOS_RECV(find(w[1])->c, &ch->v[at]);
-  else ch->v[at] = atoll(w[2]), ch->cs[at] = (gos_case)GOS_SEND(find(w[1])->c, &ch->v[at]);
+  if (n == 1)
+    ch->otherwise = at;
+  else if (n == 2)
+    ch->cs[at] = (gos_case)GOS_RECV(find(w[1])->c, &ch->v[at]);
+  else
+    ch->v[at] = atoll(w[2]), ch->cs[at] = (gos_case)GOS_SEND(find(w[1])->c, &ch->v[at]);
 }
 static void s_select(struct flow *f, char *list, gos_ns dl) {
-  struct choice ch = { .otherwise = -1 };
+  struct choice ch = {.otherwise = -1};
   for (char *at, *t = strtok_r(list, ",", &at); t && ch.n < CASES; t = strtok_r(NULL, ",", &at)) add_case(&ch, t);
   int k = gos_select(ch.cs, ch.n, ch.otherwise >= 0 ? GOS_NOW : dl);
-  if (k >= 0 && ch.cs[k].op == 1) say(f, "%d %lld %s", k, (long long)ch.v[k], ch.cs[k].ok ? "true" : "false");
-  else if (k >= 0) say(f, "%d", k);
-  else if (k == GOS_WOULDBLOCK) say(f, "%d", ch.otherwise);
-  else result(f, k, NULL, send_closed);
+  if (k >= 0 && ch.cs[k].op == 1)
+    say(f, "%d %lld %s", k, (long long)ch.v[k], ch.cs[k].ok ? "true" : "false");
+  else if (k >= 0)
+    say(f, "%d", k);
+  else if (k == GOS_WOULDBLOCK)
+    say(f, "%d", ch.otherwise);
+  else
+    result(f, k, NULL, send_closed);
 }
 
 /* ---- making steps ------------------------------------------------------------ */
@@ -209,7 +246,8 @@ static bool quiet(struct runner *r) {
    finishes a step: so all were waiting at one moment, and will stay so. */
 static bool settled(void) {
   long before = progress;
-  for (int i = 0; i < runners; i++) if (!quiet(&runner[i])) return false;
+  for (int i = 0; i < runners; i++)
+    if (!quiet(&runner[i])) return false;
   return progress == before;
 }
 static void settle(void) {
@@ -218,16 +256,19 @@ static void settle(void) {
 }
 static void state(struct runner *r, char *text, size_t size) {
   gos_info i;
-  if (r->ended && *r->flow.failed) snprintf(text, size, "panic %s", r->flow.failed);
-  else if (r->ended) snprintf(text, size, "done%s%s", r->flow.n ? " " : "", r->flow.out);
-  else gos_info_get(r->g, &i, sizeof i), snprintf(text, size, "parked %s", i.wait_reason ? i.wait_reason : i.status);
+  if (r->ended && *r->flow.failed)
+    snprintf(text, size, "panic %s", r->flow.failed);
+  else if (r->ended)
+    snprintf(text, size, "done%s%s", r->flow.n ? " " : "", r->flow.out);
+  else
+    gos_info_get(r->g, &i, sizeof i), snprintf(text, size, "parked %s", i.wait_reason ? i.wait_reason : i.status);
 }
 
 /* ---- lines ------------------------------------------------------------------------ */
 static struct object *declare(char *name) {
   if (objects == OBJECTS) stop("too many objects:", name);
   struct object *o = &object[objects++];
-  *o = (struct object){ 0 };
+  *o = (struct object){0};
   snprintf(o->name, sizeof o->name, "%s", name);
   return o;
 }
@@ -318,8 +359,10 @@ static void run_file(const char *name) {
     char *s = line + strspn(line, " ");
     trim(s);
     if (!*s || *s == '#') continue;
-    if (after(s, "scenario")) count_scenario(any, good), any = good = true;
-    else good &= do_line(s);
+    if (after(s, "scenario"))
+      count_scenario(any, good), any = good = true;
+    else
+      good &= do_line(s);
   }
   fclose(f);
   count_scenario(any, good);
@@ -329,9 +372,9 @@ static void quiet_panic(const char *report) { (void)report; }
 static void deadlock(const char *report) { fputs(report, stderr), stop("main", "is blocked for ever"); }
 
 int main(int argc, char **argv) {
-  gos_config cfg = { .size = sizeof cfg, .on_panic = quiet_panic, .on_deadlock = deadlock };
+  gos_config cfg = {.size = sizeof cfg, .on_panic = quiet_panic, .on_deadlock = deadlock};
   char here[4096];
-  glob_t g = { 0 };
+  glob_t g = {0};
   if (gos_init(&cfg) != GOS_OK) return 1;
   for (int i = 1; i < argc; i++) run_file(argv[i]);
   snprintf(here, sizeof here, "%s", __FILE__);

@@ -15,14 +15,19 @@
 
 enum { SLOTS = 6, GOROUTINES = 16, THREADS = 3, WORKERS = GOROUTINES + THREADS, CASES = 6 };
 
-typedef struct { uint32_t sender, seq; } value;
-static struct { gos_mutex mu; gos_chan *c; } slot[SLOTS];
+typedef struct {
+  uint32_t sender, seq;
+} value;
+static struct {
+  gos_mutex mu;
+  gos_chan *c;
+} slot[SLOTS];
 
 struct worker {
   uint32_t id, seq;
   uint64_t rng;
-  _Atomic(gos_g *) g;             /* NULL for a thread */
-  uint32_t last[SLOTS][WORKERS];  /* the latest value seen, +1 */
+  _Atomic(gos_g *) g;                   /* NULL for a thread */
+  uint32_t last[SLOTS][WORKERS];        /* the latest value seen, +1 */
   _Atomic unsigned char *taken, *given; /* by seq: sends that succeeded; values that came out */
 };
 static struct worker worker[WORKERS];
@@ -83,7 +88,7 @@ static void check_code(int e) {
   if (e == GOS_CANCELED) atomic_fetch_add(&canceled, 1);
 }
 
-static value make_value(struct worker *w) { return (value){ w->id, w->seq++ }; }
+static value make_value(struct worker *w) { return (value){w->id, w->seq++}; }
 static void took(struct worker *w, const value *v) { atomic_store(&w->taken[v->seq], 1); }
 static void got(struct worker *w, int at, const value *v) {
   out(v);
@@ -105,7 +110,7 @@ static void op_send(struct worker *w) {
 static void op_recv(struct worker *w) {
   int at = (int)roll(w, SLOTS);
   gos_chan *c = hold(at);
-  value v = { 99, 99 };
+  value v = {99, 99};
   int e = gos_chan_recv_dl(c, &v, some_deadline(w));
   check_code(e);
   if (e == GOS_OK) got(w, at, &v);
@@ -121,16 +126,19 @@ static void op_select(struct worker *w) {
   for (int i = 0; i < n; i++) {
     uint32_t kind = roll(w, 10);
     at[i] = (int)roll(w, SLOTS);
-    cs[i] = (gos_case){ kind < 5 ? 1 : kind < 9 && !sent ? 2 : 0, roll(w, 12) ? hold(at[i]) : NULL, &v[i], 0 };
+    cs[i] = (gos_case){kind < 5 ? 1 : kind < 9 && !sent ? 2 : 0, roll(w, 12) ? hold(at[i]) : NULL, &v[i], 0};
     if (cs[i].op == 2) sent = true, v[i] = make_value(w);
     if (cs[i].op && cs[i].c) possible = true;
   }
   gos_ns dl = possible ? some_deadline(w) : gos_now() + roll(w, 300000);
   int k = roll(w, 4) ? gos_select(cs, n, dl) : gos_select_ordered(cs, n, dl);
   CHECK(k < n);
-  if (k < 0) check_code(k);
-  else if (cs[k].op == 2) took(w, &v[k]);
-  else if (cs[k].ok) got(w, at[k], &v[k]);
+  if (k < 0)
+    check_code(k);
+  else if (cs[k].op == 2)
+    took(w, &v[k]);
+  else if (cs[k].ok)
+    got(w, at[k], &v[k]);
   for (int i = 0; i < n; i++) gos_chan_release(cs[i].c);
 }
 
@@ -148,7 +156,7 @@ static void child(void *arg) { atomic_fetch_add((atomic_int *)arg, 1), gos_gosch
 
 static void op_spawn(struct worker *w) {
   atomic_int ran = 0;
-  gos_waitgroup wg = { 0 };
+  gos_waitgroup wg = {0};
   int n = 1 + (int)roll(w, 4);
   for (int i = 0; i < n; i++) CHECK_EQ(gos_waitgroup_go(&wg, child, &ran), GOS_OK);
   while (gos_waitgroup_wait_dl(&wg, some_deadline(w)) != GOS_OK) gos_gosched();
@@ -157,7 +165,7 @@ static void op_spawn(struct worker *w) {
 
 static void op_timer(struct worker *w) {
   gos_timer *t = gos_timer_new(roll(w, 200000));
-  gos_case cs[] = { GOS_RECV(gos_timer_c(t), NULL), GOS_RECV(NULL, NULL) };
+  gos_case cs[] = {GOS_RECV(gos_timer_c(t), NULL), GOS_RECV(NULL, NULL)};
   int k = gos_select(cs, 2, some_deadline(w));
   check_code(k == 0 ? GOS_OK : k);
   gos_timer_stop(t);
@@ -174,16 +182,26 @@ static void op_interrupt(struct worker *w) {
 
 static void step(struct worker *w) {
   uint32_t k = roll(w, 100);
-  if (k < 30) op_send(w);
-  else if (k < 60) op_recv(w);
-  else if (k < 84) op_select(w);
-  else if (k < 90) op_count(w);
-  else if (k < 92) op_spawn(w);
-  else if (k < 94) op_timer(w);
-  else if (k < 95) replace(w, (int)roll(w, SLOTS));
-  else if (k < 96) op_interrupt(w);
-  else if (k < 97) gos_sleep(roll(w, 100000));
-  else gos_gosched();
+  if (k < 30)
+    op_send(w);
+  else if (k < 60)
+    op_recv(w);
+  else if (k < 84)
+    op_select(w);
+  else if (k < 90)
+    op_count(w);
+  else if (k < 92)
+    op_spawn(w);
+  else if (k < 94)
+    op_timer(w);
+  else if (k < 95)
+    replace(w, (int)roll(w, SLOTS));
+  else if (k < 96)
+    op_interrupt(w);
+  else if (k < 97)
+    gos_sleep(roll(w, 100000));
+  else
+    gos_gosched();
   atomic_fetch_add(&progress, 1);
 }
 
@@ -199,7 +217,8 @@ static void keep_moving(struct worker *w) {
   for (long before = -1; live;) {
     gos_sleep(2 * MS);
     long now = progress;
-    if (now == before) for (int i = 0; i < SLOTS; i++) replace(w, i);
+    if (now == before)
+      for (int i = 0; i < SLOTS; i++) replace(w, i);
     before = now;
   }
 }
@@ -210,12 +229,14 @@ static void check_end(void) {
   for (int i = 0; i < WORKERS; i++)
     for (uint32_t s = 0; s < worker[i].seq; s++) {
       if (worker[i].taken[s] != worker[i].given[s])
-        test_fail(__FILE__, __LINE__, "value %u of worker %d: sent %d times, came out %d times", s, i, worker[i].taken[s], worker[i].given[s]);
+        test_fail(__FILE__, __LINE__, "value %u of worker %d: sent %d times, came out %d times", s, i,
+                  worker[i].taken[s], worker[i].given[s]);
       taken += worker[i].taken[s], given += worker[i].given[s];
     }
   CHECK_EQ(given, received + dropped);
   CHECK_EQ(counted, count_wanted);
-  printf("  %ld values: %ld received, %ld dropped; %ld waits interrupted\n", taken, (long)received, (long)dropped, (long)canceled);
+  printf("  %ld values: %ld received, %ld dropped; %ld waits interrupted\n", taken, (long)received, (long)dropped,
+         (long)canceled);
 }
 
 static void set_up(struct worker *w, uint32_t id) {
@@ -227,7 +248,7 @@ static void set_up(struct worker *w, uint32_t id) {
 
 TEST(random_operations) {
   pthread_t thread[THREADS];
-  struct worker janitor = { .rng = ~seed };
+  struct worker janitor = {.rng = ~seed};
   live = WORKERS;
   for (uint32_t i = 0; i < WORKERS; i++) set_up(&worker[i], i);
   for (int i = 0; i < SLOTS; i++) slot[i].c = new_chan(&janitor);
@@ -244,9 +265,12 @@ int main(int argc, char **argv) {
   seed = (uint64_t)time(NULL) * 1000003 + (uint64_t)getpid();
   ops = scaled(10000);
   for (int i = 1; i + 1 < argc; i += 2) {
-    if (!strcmp(argv[i], "--seed")) seed = strtoull(argv[i + 1], NULL, 0);
-    else if (!strcmp(argv[i], "--ops")) ops = atol(argv[i + 1]);
-    else return fprintf(stderr, "usage: %s [--seed N] [--ops N]\n", argv[0]), 2;
+    if (!strcmp(argv[i], "--seed"))
+      seed = strtoull(argv[i + 1], NULL, 0);
+    else if (!strcmp(argv[i], "--ops"))
+      ops = atol(argv[i + 1]);
+    else
+      return fprintf(stderr, "usage: %s [--seed N] [--ops N]\n", argv[0]), 2;
   }
   printf("--seed %llu --ops %ld\n", (unsigned long long)seed, ops);
   return test_main(1, argv);

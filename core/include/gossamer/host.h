@@ -46,8 +46,8 @@ typedef struct gos_host {
      thread by gos_realm_new, and without it on each further thread before its first
      attach. NULL: that thread cannot serve. */
   void *(*thread_new)(void *u);
-  void (*attach)(void *u, void *state); /* take the host's lock as state; may wait */
-  void (*detach)(void *u, void *state); /* give it up */
+  void (*attach)(void *u, void *state);            /* take the host's lock as state; may wait */
+  void (*detach)(void *u, void *state);            /* give it up */
   void *(*fiber_new)(void *u, char *lo, char *hi); /* [lock] usable stack [lo, hi); NULL: no memory */
   void (*fiber_free)(void *u, void *state);        /* [lock]; stuck() may still be reading it: pool, not free() */
   /* [lock] The running state is from; make it to. Called on from's stack, before the switch. */

@@ -17,10 +17,10 @@
 #define gosi_or(p, v) __atomic_fetch_or(p, v, __ATOMIC_ACQ_REL)
 #define gosi_and(p, v) __atomic_fetch_and(p, v, __ATOMIC_ACQ_REL)
 #define gosi_count(p) __atomic_fetch_add(p, 1, __ATOMIC_RELAXED) /* a statistic */
-#define gosi_cas(p, old, new)                                                                   \
-  __extension__({                                                                               \
-    __typeof__(*(p)) gosi_old_ = (old);                                                         \
-    __atomic_compare_exchange_n(p, &gosi_old_, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE); \
+#define gosi_cas(p, old, new)                                                                                          \
+  __extension__({                                                                                                      \
+    __typeof__(*(p)) gosi_old_ = (old);                                                                                \
+    __atomic_compare_exchange_n(p, &gosi_old_, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);                        \
   })
 #if GOSI_TSAN && !defined(__clang__)
 /* gcc's ThreadSanitizer does not model fences; the places that need one use seq_cst

@@ -7,7 +7,9 @@
 
 #include "base/atomic.h"
 
-typedef struct gosi_lock { uint32_t word; } gosi_lock;
+typedef struct gosi_lock {
+  uint32_t word;
+} gosi_lock;
 
 void gosi_lock_slow(gosi_lock *l);
 

@@ -13,7 +13,8 @@
 /* ---- life ----------------------------------------------------------------------------- */
 gos_chan *gosi_chan_new(gos_realm *home, size_t elem, size_t cap) {
   size_t ring;
-  if (elem > INT32_MAX || __builtin_mul_overflow(elem, cap, &ring) || ring > PTRDIFF_MAX - sizeof(gos_chan)) return NULL;
+  if (elem > INT32_MAX || __builtin_mul_overflow(elem, cap, &ring) || ring > PTRDIFF_MAX - sizeof(gos_chan))
+    return NULL;
   gos_chan *c = malloc(sizeof *c + ring);
   if (!c) return NULL;
   memset(c, 0, sizeof *c);

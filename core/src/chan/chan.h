@@ -6,12 +6,12 @@
 #include "sched/sched.h"
 
 struct gos_chan {
-  size_t cap, elem;  /* fixed at birth */
-  gos_realm *home;   /* confined to this realm: the host's lock stands for lock; NULL: shared */
+  size_t cap, elem; /* fixed at birth */
+  gos_realm *home;  /* confined to this realm: the host's lock stands for lock; NULL: shared */
   uint32_t refs;
-  gosi_lock lock;    /* guards all below; no one is readied under it */
+  gosi_lock lock; /* guards all below; no one is readied under it */
   bool closed;
-  bool ticks;        /* of a timer: looks unbuffered from outside */
+  bool ticks;                /* of a timer: looks unbuffered from outside */
   size_t count, first, last; /* the ring: values in it, next out, next in */
   gosi_waitq senders, receivers;
   void (*dtor)(void *elem);
@@ -76,7 +76,8 @@ ALWAYS_INLINE bool gosi_chan_no_recv(gos_chan *c) {
   return gosi_load_acquire(&c->count) == 0 && !gosi_load_acquire(&c->senders.head) && !gosi_load_acquire(&c->closed);
 }
 ALWAYS_INLINE bool gosi_chan_no_send(gos_chan *c) {
-  return gosi_load_acquire(&c->count) == c->cap && !gosi_load_acquire(&c->receivers.head) && !gosi_load_acquire(&c->closed);
+  return gosi_load_acquire(&c->count) == c->cap && !gosi_load_acquire(&c->receivers.head) &&
+         !gosi_load_acquire(&c->closed);
 }
 /* For code inside the scheduler: never waits. */
 int gosi_chan_offer(gosi_m *m, gos_chan *c, const void *v);

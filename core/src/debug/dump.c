@@ -38,7 +38,7 @@ struct each {
 static void each_g(gos_g *g, void *u) {
   struct each *e = u;
   gos_info info;
-  if (e->result || (g->flags & GF_FOREIGN) || gosi_load(&g->status) == G_DEAD) return;
+  if (e->result || (gosi_load(&g->flags) & GF_FOREIGN) || gosi_load(&g->status) == G_DEAD) return;
   fill(g, &info);
   e->result = e->f(&info, e->u);
 }
@@ -69,7 +69,7 @@ static void add(struct text *t, const char *s, size_t n) {
 static void one(gos_g *g, void *u) {
   char line[512], state[96];
   uint8_t status = gosi_load(&g->status), reason = gosi_load(&g->reason);
-  if ((g->flags & GF_FOREIGN) || status == G_DEAD) return;
+  if ((gosi_load(&g->flags) & GF_FOREIGN) || status == G_DEAD) return;
   gos_ns minutes = status == G_WAITING ? (gosi_os_now() - gosi_load(&g->since)) / 60000000000LL : 0;
   const char *what = status == G_WAITING ? gosi_reason_text[reason < WAIT_REASONS ? reason : 0] : status_text[status];
   if (minutes > 0)

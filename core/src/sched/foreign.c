@@ -31,10 +31,10 @@ gosi_m *gosi_foreign_attach(void) {
     gosi_free(m);
     return NULL;
   }
-  g->flags = GF_FOREIGN;
+  gosi_store(&g->flags, (uint8_t)GF_FOREIGN);
   g->m = m;
-  g->id = 0;
-  g->creator = 0;
+  gosi_store(&g->id, (uint64_t)0);
+  gosi_store(&g->creator, (uint64_t)0);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   m->foreign = true;
   m->cur = m->foreign_g = g;

@@ -85,8 +85,8 @@ gos_g *gosi_g_new(gosi_gcache *c) {
     return NULL;
   }
   g->fiber = NULL;
-  g->realm = NULL;
-  g->flags = 0;
+  gosi_store(&g->realm, (gos_realm *)NULL); /* a dump may be looking, here and below */
+  gosi_store(&g->flags, (uint8_t)0);
   g->interrupted = 0;
   g->w.g = g;
   gosi_store(&g->refs, 1u);
@@ -186,7 +186,7 @@ const char *gosi_g_site(gos_g *g, char *buf, size_t n) {
   Dl_info i;
   void *pc;
   buf[0] = 0;
-  if (g->realm && !(g->flags & (GF_FOREIGN | GF_MAIN))) {
+  if (gosi_load(&g->realm) && !(gosi_load(&g->flags) & (GF_FOREIGN | GF_MAIN))) {
     gosi_realm_site(g, buf, n);
   } else if ((pc = gosi_load(&g->site)) && dladdr(pc, &i) && i.dli_fname) {
     if (i.dli_sname)
@@ -219,7 +219,8 @@ size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n) {
   int k = snprintf(buf, n, "goroutine %llu%s%s%s [%s]:\n", (unsigned long long)gosi_load(&g->id), named ? " (" : "",
                    named ? x->name : "", named ? ")" : "", state);
   if (site[0] && g->creator)
-    k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s in goroutine %llu\n", site, (unsigned long long)gosi_load(&g->creator));
+    k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s in goroutine %llu\n", site,
+                  (unsigned long long)gosi_load(&g->creator));
   else if (site[0])
     k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s\n", site);
   return (size_t)k < n ? (size_t)k : n - 1;
@@ -228,5 +229,5 @@ size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n) {
 void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u) {
   for (chunk *k = gosi_load_acquire(&chunks); k; k = k->next)
     for (int i = 0; i < CHUNK; i++)
-      if (gosi_load(&k->g[i].status) != G_FREE) f(&k->g[i], u);
+      if (gosi_load_acquire(&k->g[i].status) != G_FREE) f(&k->g[i], u);
 }

@@ -169,7 +169,8 @@ uint64_t gos_goid(void) {
 void gos_entersyscall(void) {
   gosi_m *m = gosi_enter();
   gosi_p *p = m->p;
-  bool give = p && (gosi_p_has_work(p) || gosi_load(&gosi_rt.nglobal) || gosi_load(&gosi_rt.timers.next) != GOS_FOREVER);
+  bool give =
+      p && (gosi_p_has_work(p) || gosi_load(&gosi_rt.nglobal) || gosi_load(&gosi_rt.timers.next) != GOS_FOREVER);
   if (give) {
     gosi_lock_take(&gosi_rt.lock);
     gosi_store(&m->lost, 1u);

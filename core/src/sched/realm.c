@@ -221,7 +221,8 @@ static gosi_fiber *finish(gos_realm *r, gosi_m *m, gos_g *g) {
 
 static _Noreturn void leave_for_good(gos_realm *r, gosi_m *m, gosi_fiber *f, gosi_context *ctx, gos_g *next) {
   void *from = f ? f->host : r->host.main_state;
-  if (next && (next->fiber || next == r->main) && f && f->cls == r->cls && !GOSI_TSAN && !GOSI_ASAN && !wants_home(r, m, next)) {
+  if (next && (next->fiber || next == r->main) && f && f->cls == r->cls && !GOSI_TSAN && !GOSI_ASAN &&
+      !wants_home(r, m, next)) {
     fiber_back(r, f); /* only this thread can take it, after it has left it */
     run_on(r, m, &m->junk, from, next);
   }
@@ -480,7 +481,8 @@ static void kick_from_outside(gos_g *main_g) {
 static bool watch(gos_realm *r, gos_ns now) {
   if (gosi_load_acquire(&r->closed)) return false;
   gos_g *main_g = r->main;
-  if (r->host.pending && gosi_load(&main_g->status) == G_WAITING && !gosi_load(&r->kicking) && r->host.pending(r->host.u)) {
+  if (r->host.pending && gosi_load(&main_g->status) == G_WAITING && !gosi_load(&r->kicking) &&
+      r->host.pending(r->host.u)) {
     gosi_store(&r->kicking, 1u);
     if (!send_thread(r, M_KICK)) {
       gosi_store(&r->kicking, 0u);
@@ -582,9 +584,9 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
     gosi_rt.nthreads++;
     gosi_lock_drop(&gosi_rt.lock);
   }
-  g->realm = r;
-  g->flags = GF_MAIN;
-  g->id = gosi_g_next_id(NULL);
+  gosi_store(&g->realm, r);
+  gosi_store(&g->flags, (uint8_t)GF_MAIN);
+  gosi_store(&g->id, gosi_g_next_id(NULL));
   gosi_store(&g->refs, 2u);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   m->realm = r;
@@ -615,7 +617,7 @@ int gos_realm_enter(gos_realm *r, void *state) {
   }
   if (!m->foreign || m->realm) return GOS_PERM;
   m->realm = r;
-  m->foreign_g->realm = r;
+  gosi_store(&m->foreign_g->realm, r);
   m->host = state;
   return GOS_OK;
 }
@@ -644,7 +646,7 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
   if (cls == r->cls) r->credits--;
   if (x) snprintf(x->name, sizeof x->name, "%s", name);
   gosi_m *m = gosi_tls_m;
-  g->realm = r;
+  gosi_store(&g->realm, r);
   g->fn = fn;
   g->arg = arg;
   g->cls = (uint8_t)cls;

@@ -25,8 +25,8 @@ static int adopt_main(void) {
   gosi_m *m = gosi_m_new();
   gos_g *g = gosi_g_new(NULL);
   if (!m || !g || !gosi_home_context(m, LOOP_STACK)) return GOS_NOMEM;
-  g->flags = GF_MAIN;
-  g->id = gosi_g_next_id(NULL);
+  gosi_store(&g->flags, (uint8_t)GF_MAIN);
+  gosi_store(&g->id, gosi_g_next_id(NULL));
   gosi_store(&g->refs, 2u);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   gosi_context_adopt(&g->ctx);

@@ -30,8 +30,19 @@ typedef struct gosi_waiter gosi_waiter;
 /* ---- waiting ------------------------------------------------------------------- */
 /* Wait reasons in Go's words; the text table is in g.c. */
 enum gosi_reason {
-  WAIT_NONE, WAIT_SEND, WAIT_RECV, WAIT_SEND_NIL, WAIT_RECV_NIL, WAIT_SELECT, WAIT_SELECT_NONE, WAIT_SLEEP,
-  WAIT_MUTEX, WAIT_WAITGROUP, WAIT_JOIN, WAIT_ONCE, WAIT_REASONS
+  WAIT_NONE,
+  WAIT_SEND,
+  WAIT_RECV,
+  WAIT_SEND_NIL,
+  WAIT_RECV_NIL,
+  WAIT_SELECT,
+  WAIT_SELECT_NONE,
+  WAIT_SLEEP,
+  WAIT_MUTEX,
+  WAIT_WAITGROUP,
+  WAIT_JOIN,
+  WAIT_ONCE,
+  WAIT_REASONS
 };
 
 /* Who may end a wait, and how they agree that only one does. */
@@ -45,16 +56,18 @@ enum gosi_claim_mode {
 struct gosi_waiter {
   gosi_waiter *next, *prev;
   gos_g *g;
-  void *elem;     /* where the value goes or comes from */
+  void *elem; /* where the value goes or comes from */
   gos_chan *c;
   const void *key; /* parking lot */
-  int index;      /* which select case */
-  uint8_t mode;   /* enum gosi_claim_mode */
+  int index;       /* which select case */
+  uint8_t mode;    /* enum gosi_claim_mode */
   bool queued;
-  bool ok;        /* false: woken by close */
+  bool ok; /* false: woken by close */
 };
 
-typedef struct gosi_waitq { gosi_waiter *head, *tail; } gosi_waitq;
+typedef struct gosi_waitq {
+  gosi_waiter *head, *tail;
+} gosi_waitq;
 
 ALWAYS_INLINE void gosi_waitq_put(gosi_waitq *q, gosi_waiter *w) {
   w->next = NULL;
@@ -106,16 +119,16 @@ struct gos_g {
   gos_realm *realm; /* whose goroutine it is; NULL: C's own */
   gosi_waiter w;    /* for waits on a single queue */
   gosi_waiter *fired;
-  uint32_t claim;   /* 0 while a claimable wait may be ended */
-  int result;       /* why the wait ended: GOS_OK, GOS_TIMEDOUT, GOS_CANCELED, ... */
+  uint32_t claim; /* 0 while a claimable wait may be ended */
+  int result;     /* why the wait ended: GOS_OK, GOS_TIMEDOUT, GOS_CANCELED, ... */
   uint8_t status, reason, flags, cls;
   uint8_t interrupted; /* gos_interrupt came between two waits */
-  uint32_t refs;    /* one for running, one a handle */
-  gosi_m *m;        /* foreign: its thread */
+  uint32_t refs;       /* one for running, one a handle */
+  gosi_m *m;           /* foreign: its thread */
   uint64_t id, creator;
-  void *site;       /* return address of the gos_go call */
-  gos_ns since;     /* roughly, when it began to wait */
-  gosi_lock lock;   /* guards joiners and the step to G_DEAD */
+  void *site;     /* return address of the gos_go call */
+  gos_ns since;   /* roughly, when it began to wait */
+  gosi_lock lock; /* guards joiners and the step to G_DEAD */
   gosi_waitq joiners;
   gosi_timer timer; /* of a wait with a deadline */
   gosi_extra *extra;
@@ -131,19 +144,19 @@ typedef struct gosi_gcache {
 enum { RING = GOSI_HARD ? 4 : 256 };
 
 struct gosi_p {
-  gos_g *runnext;       /* runs next: the one just readied */
-  uint32_t head, tail;  /* ring: the owner moves tail, takers move head by CAS */
+  gos_g *runnext;      /* runs next: the one just readied */
+  uint32_t head, tail; /* ring: the owner moves tail, takers move head by CAS */
   gos_g *ring[RING];
   gosi_gcache gs;
   gosi_fiber *stacks;
   int nstacks, credits;
-  uint32_t tick;        /* switches; the monitor watches it */
+  uint32_t tick; /* switches; the monitor watches it */
   uint32_t polled;
   uint64_t id_next, id_end;
   uint64_t slice_start, slice, contention; /* for the worth of a wake: see wake.h */
   int id;
   gosi_m *m;
-  gosi_p *link;         /* idle list */
+  gosi_p *link; /* idle list */
   bool idle;
   uint32_t seen_tick, seen_visits; /* the monitor's */
   gos_ns seen_since, visit_since;
@@ -158,18 +171,18 @@ struct gosi_m {
   gosi_p *p;
   gos_g *cur;
   uint64_t rand;
-  gosi_context g0;      /* the thread's own loop */
-  gosi_context junk;    /* where a dying goroutine is saved */
-  gosi_fiber *dead;     /* stack of the goroutine that just ended, left for the loop to free */
+  gosi_context g0;   /* the thread's own loop */
+  gosi_context junk; /* where a dying goroutine is saved */
+  gosi_fiber *dead;  /* stack of the goroutine that just ended, left for the loop to free */
   gosi_context dead_ctx;
-  uint32_t wake;        /* futex: 1 = woken */
+  uint32_t wake; /* futex: 1 = woken */
   bool in_list, spinning, foreign, is_home;
-  gosi_m *link;         /* idle list */
-  gos_realm *realm;     /* serves this realm, or foreign thread of it */
-  void *host;           /* host state of its loop (foreign: of the thread) */
-  uint32_t task;        /* M_* */
+  gosi_m *link;     /* idle list */
+  gos_realm *realm; /* serves this realm, or foreign thread of it */
+  void *host;       /* host state of its loop (foreign: of the thread) */
+  uint32_t task;    /* M_* */
   uint32_t task_tick;
-  gos_g *next_g;        /* realm: run this one first */
+  gos_g *next_g; /* realm: run this one first */
   gos_g *foreign_g;
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -177,25 +190,25 @@ struct gosi_m {
 typedef struct gosi_runtime {
   uint32_t started; /* 0 no, 1 being started, 2 yes */
   int nprocs, maxthreads;
-  unsigned cls;     /* default stack class */
+  unsigned cls; /* default stack class */
   uint64_t seed;
   void (*on_panic)(const char *);
   void (*on_deadlock)(const char *);
-  bool fences;      /* no membarrier: entries need a fence of their own */
+  bool fences; /* no membarrier: entries need a fence of their own */
   gos_g *main;
-  gosi_p *ps;       /* PS_MAX of them */
+  gosi_p *ps; /* PS_MAX of them */
   uint64_t next_id;
 
-  gosi_lock lock;   /* guards all below */
+  gosi_lock lock; /* guards all below */
   gos_g *global_head, *global_tail;
-  int nglobal;      /* also read without the lock */
+  int nglobal; /* also read without the lock */
   gosi_p *idle_ps;
-  int nidle_ps;     /* also read without the lock */
+  int nidle_ps; /* also read without the lock */
   gosi_m *idle_ms;
-  gosi_m *spare_m;  /* of a thread that could not be made */
+  gosi_m *spare_m; /* of a thread that could not be made */
   int nidle_ms;
-  int nms;          /* threads that run goroutines of no realm */
-  int nthreads;     /* all threads the runtime knows: its own and attached ones */
+  int nms;            /* threads that run goroutines of no realm */
+  int nthreads;       /* all threads the runtime knows: its own and attached ones */
   gos_ns keeper_when; /* when the sleeping thread that watches the timers wakes */
   gosi_m *keeper;
 
@@ -285,7 +298,8 @@ bool gosi_arm_slow(gos_g *g, gos_ns deadline);
 int gosi_disarm(gos_g *g, gos_ns deadline);
 /* How a wait of g has to be claimed, unless on a confined channel. */
 ALWAYS_INLINE uint8_t gosi_claim_mode(gos_g *g, gos_ns deadline) {
-  return deadline != GOS_FOREVER || gosi_load(&g->refs) > 1 || (g->flags & (GF_MAIN | GF_FOREIGN)) ? CLAIM_ATOMIC : CLAIM_NONE;
+  return deadline != GOS_FOREVER || gosi_load(&g->refs) > 1 || (g->flags & (GF_MAIN | GF_FOREIGN)) ? CLAIM_ATOMIC
+                                                                                                   : CLAIM_NONE;
 }
 
 ALWAYS_INLINE bool gosi_arm(gosi_waiter *w, gos_ns deadline) {
@@ -311,7 +325,7 @@ ALWAYS_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
 gos_g *gosi_g_new(gosi_gcache *c); /* NULL: no memory; c NULL: from no cache */
 void gosi_g_unref(gosi_gcache *c, gos_g *g);
 void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g); /* dead: joiners woken, its own reference gone */
-uint64_t gosi_g_next_id(gosi_p *p); /* p NULL: from no P's batch */
+uint64_t gosi_g_next_id(gosi_p *p);                      /* p NULL: from no P's batch */
 gosi_extra *gosi_g_extra(gos_g *g);
 void gosi_g_run(gos_g *g); /* fn, then the deferred calls */
 void gosi_g_run_defers(gos_g *g);
@@ -331,7 +345,7 @@ bool gosi_handoff(gosi_p *p); /* p has no M: give it one; false: no thread to be
 gosi_m *gosi_m_new(void);
 bool gosi_p_has_work(gosi_p *p);
 void gosi_timers_changed(gos_ns when); /* a timer earlier than all others was added by a thread without a P */
-void gosi_end(gosi_m *m, gos_g *g); /* the running goroutine has ended; does not return */
+void gosi_end(gosi_m *m, gos_g *g);    /* the running goroutine has ended; does not return */
 int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg, void *site, gos_g **out);
 
 /* realm.c */
@@ -342,8 +356,8 @@ void gosi_realm_ready(gos_g *g);
 void gosi_realm_loop(gosi_m *m);
 /* The monitor's look at all realms. True: something is runnable or stuck, look again soon. */
 bool gosi_realm_watch(gos_ns now);
-bool gosi_realms_quiet(void); /* nothing runs, nothing is due, in any */
-bool gosi_realm_ask_deadlock(void); /* main belongs to a realm: that realm looks into it; false: it does not */
+bool gosi_realms_quiet(void);             /* nothing runs, nothing is due, in any */
+bool gosi_realm_ask_deadlock(void);       /* main belongs to a realm: that realm looks into it; false: it does not */
 void gosi_realm_end(gosi_m *m, gos_g *g); /* as gosi_end, for a realm's goroutine */
 gosi_timers *gosi_realm_timers(gos_realm *r);
 gosi_gcache *gosi_realm_cache(gos_realm *r);

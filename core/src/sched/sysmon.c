@@ -8,7 +8,16 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sched/sched.h"
 
-enum { HOT = 50000, WARM = 500000, COOL = 10000000, HOT_LOOKS = 40, WARM_LOOKS = 40, IDLE_LOOKS = 10, STUCK_AGE = 40000, HOG_AGE = 10000000 };
+enum {
+  HOT = 50000,
+  WARM = 500000,
+  COOL = 10000000,
+  HOT_LOOKS = 40,
+  WARM_LOOKS = 40,
+  IDLE_LOOKS = 10,
+  STUCK_AGE = 40000,
+  HOG_AGE = 10000000
+};
 static const gos_ns recheck_alone = 250000000; /* a deadlock that other threads may still resolve */
 
 uint32_t gosi_sysmon_asleep; /* futex: 1 while it sleeps for long */
@@ -119,7 +128,8 @@ static void *sysmon_main(void *arg) {
       gosi_os_nap(COOL / 10);
     } else {
       gosi_deadlock_check();
-      sleep_long(gosi_load(&gosi_rt.timers.next) == GOS_FOREVER ? now + recheck_alone * (idle < 40 ? 1 : 8) : GOS_FOREVER);
+      sleep_long(gosi_load(&gosi_rt.timers.next) == GOS_FOREVER ? now + recheck_alone * (idle < 40 ? 1 : 8)
+                                                                : GOS_FOREVER);
     }
     if (!gosi_load(&gosi_sysmon_asleep) && someone_runs()) cold = cold > HOT_LOOKS ? HOT_LOOKS : cold;
   }

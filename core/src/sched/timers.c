@@ -5,9 +5,7 @@
 
 enum { ARY = 4, BATCH = 64 };
 
-void gosi_timers_init(gosi_timers *ts) {
-  *ts = (gosi_timers){.next = GOS_FOREVER};
-}
+void gosi_timers_init(gosi_timers *ts) { *ts = (gosi_timers){.next = GOS_FOREVER}; }
 
 gos_ns gosi_deadline(gos_ns d) {
   gos_ns now = gosi_os_now();
@@ -102,7 +100,10 @@ bool gosi_timers_run(gosi_m *m, gosi_timers *ts, gos_ns now) {
   if (gosi_load(&ts->next) > now) return false;
   for (bool more = true; more;) {
     gos_g *ready = NULL, **tail = &ready;
-    struct { gosi_timer *t; uint32_t seq; } call[BATCH];
+    struct {
+      gosi_timer *t;
+      uint32_t seq;
+    } call[BATCH];
     int n = 0;
     gosi_lock_take(&ts->lock);
     while (ts->n && ts->heap[0]->when <= now && n < BATCH) {

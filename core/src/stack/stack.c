@@ -197,8 +197,8 @@ static void on_fault(int sig, siginfo_t *si, void *uc) {
   if (lo) {
     char who[400] = "", line[640];
     if (describe_stack) describe_stack(lo, who, sizeof who);
-    int n = snprintf(line, sizeof line, "gossamer: stack overflow in %s (%zu KiB of stack)\n", who[0] ? who : "a goroutine",
-                     size / 1024);
+    int n = snprintf(line, sizeof line, "gossamer: stack overflow in %s (%zu KiB of stack)\n",
+                     who[0] ? who : "a goroutine", size / 1024);
     gosi_write_all(2, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
   }
   struct sigaction *old = &before[sig == SIGBUS];

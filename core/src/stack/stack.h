@@ -14,10 +14,15 @@
 
 #include "base/base.h"
 
-enum { STACK_CLASS_MIN = 14, STACK_CLASS_MAX = 30, STACK_CACHE_MAX = GOSI_HARD ? 2 : 32, STACK_CREDITS = GOSI_HARD ? 1 : 64 };
+enum {
+  STACK_CLASS_MIN = 14,
+  STACK_CLASS_MAX = 30,
+  STACK_CACHE_MAX = GOSI_HARD ? 2 : 32,
+  STACK_CREDITS = GOSI_HARD ? 1 : 64
+};
 
 typedef struct gosi_fiber {
-  char *lo; /* lowest usable byte */
+  char *lo;  /* lowest usable byte */
   char *top; /* where its first frame starts */
   struct gosi_fiber *next;
   void *host; /* the host language's state for this stack */

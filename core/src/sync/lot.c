@@ -2,9 +2,7 @@
 #include "sync/lot.h"
 
 enum { BUCKETS = 1024 };
-static struct {
-  gosi_bucket b;
-} __attribute__((aligned(64))) lot[BUCKETS];
+static struct { gosi_bucket b; } __attribute__((aligned(64))) lot[BUCKETS];
 
 gosi_bucket *gosi_lot_lock(const void *key) {
   uint64_t h = (uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15ull;
@@ -29,7 +27,8 @@ static void put_front(gosi_waitq *q, gosi_waiter *w) {
   q->head = w;
 }
 
-int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason, gos_ns deadline) {
+int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason,
+                  gos_ns deadline) {
   gos_g *g = m->cur;
   w->g = g;
   w->key = key;

@@ -16,7 +16,8 @@ typedef struct gosi_bucket {
 gosi_bucket *gosi_lot_lock(const void *key);
 /* Under the lock: queues w, in front of the others of its bucket or behind, drops the lock
    and waits. GOS_OK: woken by gosi_lot_take; w->ok as the waker left it. */
-int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason, gos_ns deadline);
+int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason,
+                  gos_ns deadline);
 /* Under the lock: the first waiter on key, claimed and out of the queue; ready it after
    dropping the lock. */
 gosi_waiter *gosi_lot_take(gosi_bucket *b, const void *key);

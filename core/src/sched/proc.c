@@ -92,19 +92,47 @@ static gos_g *steal(gosi_p *from, gosi_p *to) {
   }
 }
 
+/* ---- the pile ------------------------------------------------------------------------------- */
+ALWAYS_INLINE uint32_t pile_length(gosi_p *p) { return gosi_load(&p->top) - gosi_load(&p->bottom); }
+static gos_g *pile_oldest(gosi_p *p) {
+  uint32_t b = p->bottom;
+  if (b == p->top) return NULL;
+  gosi_store(&p->bottom, b + 1);
+  return p->pile[b % PILE];
+}
+/* The older half goes where others can take it. */
+static NOINLINE void pile_share(gosi_p *p) {
+  for (uint32_t n = (pile_length(p) + 1) / 2; n; n--) ring_put(p, pile_oldest(p));
+}
+ALWAYS_INLINE void pile_put(gosi_p *p, gos_g *g) {
+  if (unlikely(pile_length(p) >= PILE)) pile_share(p);
+  p->pile[p->top % PILE] = g;
+  gosi_store(&p->top, p->top + 1);
+}
+ALWAYS_INLINE gos_g *pile_get(gosi_p *p) {
+  uint32_t t = p->top;
+  if (t == p->bottom) return NULL;
+  gosi_store(&p->top, t - 1);
+  return p->pile[(t - 1) % PILE];
+}
+
 ALWAYS_INLINE bool worth_waking(gosi_p *p) {
   if (GOSI_HARD) return true;
-  return ring_length(p) * p->slice > WAKE_COST * (1 + p->contention);
+  return (ring_length(p) + pile_length(p)) * p->slice > WAKE_COST * (1 + p->contention);
 }
 ALWAYS_INLINE bool worth_stealing(gosi_p *p) {
   if (GOSI_HARD) return ring_length(p) > 0;
   return ring_length(p) * gosi_load(&p->slice) > STEAL_COST;
 }
+static NOINLINE void share_work(gosi_p *p) {
+  if (pile_length(p)) pile_share(p);
+  if (!gosi_load(&gosi_rt.nspinning)) gosi_wake_p();
+}
 ALWAYS_INLINE void wake_if_worth(gosi_p *p) {
-  if (unlikely(gosi_load(&gosi_rt.nidle_ps) && !gosi_load(&gosi_rt.nspinning) && worth_waking(p))) gosi_wake_p();
+  if (unlikely((gosi_load(&gosi_rt.nidle_ps) || gosi_load(&gosi_rt.nspinning)) && worth_waking(p))) share_work(p);
 }
 
-bool gosi_p_has_work(gosi_p *p) { return gosi_load(&p->runnext) || ring_length(p); }
+bool gosi_p_has_work(gosi_p *p) { return gosi_load(&p->runnext) || pile_length(p) || ring_length(p); }
 
 /* ---- choosing -------------------------------------------------------------------------------- */
 /* The 64th pick, or no one readied lately: other queues, timers, statistics. */
@@ -126,18 +154,22 @@ static NOINLINE gos_g *pick_slow(gosi_m *m, gosi_p *p, uint32_t tick) {
   if (gosi_load(&gosi_rt.timers.next) != GOS_FOREVER && ((++p->polled & 15) == 0 || ring_length(p) == 0))
     gosi_timers_run(m, &gosi_rt.timers, gosi_os_now());
   if ((g = ring_get(p))) return g;
+  if ((g = pile_oldest(p))) return g;
   g = p->runnext;
   gosi_store(&p->runnext, (gos_g *)NULL);
   return g;
 }
-/* runnext may not starve the queue: look there every 64th time. */
+/* runnext and the top of the pile may not starve the others: look there every 64th time. */
 ALWAYS_INLINE gos_g *pick(gosi_m *m, gosi_p *p) {
   gos_g *g = p->runnext;
   uint32_t tick = p->tick + 1;
   gosi_store(&p->tick, tick);
-  if (likely(g && (tick & 63))) {
-    gosi_store(&p->runnext, (gos_g *)NULL);
-    return g;
+  if (likely(tick & 63)) {
+    if (likely(g)) {
+      gosi_store(&p->runnext, (gos_g *)NULL);
+      return g;
+    }
+    if (likely((g = pile_get(p)))) return g;
   }
   return pick_slow(m, p, tick);
 }
@@ -201,8 +233,14 @@ static gos_g *take_runnext(gosi_p *p) {
   return g;
 }
 
+static gos_g *take_any(gosi_p *p) {
+  gos_g *g = ring_get(p);
+  if (!g) g = pile_oldest(p);
+  return g ? g : take_runnext(p);
+}
+
 static void drain_to_global(gosi_p *p) {
-  for (gos_g *g; (g = ring_get(p)) || (g = take_runnext(p));) gosi_global_put(g, g, 1);
+  for (gos_g *g; (g = take_any(p));) gosi_global_put(g, g, 1);
 }
 
 static void p_idle_locked(gosi_p *p) {
@@ -352,7 +390,7 @@ static bool m_for(gosi_p *p, bool spinning) {
     return true;
   }
   /* No thread to be had. Those that there are look into the global queue when they return. */
-  for (gos_g *g; (g = ring_get(p)) || (g = take_runnext(p));) {
+  for (gos_g *g; (g = take_any(p));) {
     gosi_lock_take(&gosi_rt.lock);
     global_put_locked(g, g, 1);
     gosi_lock_drop(&gosi_rt.lock);
@@ -516,7 +554,7 @@ ALWAYS_INLINE void ready_local(gosi_p *p, gos_g *g) {
   gos_g *old = p->runnext;
   gosi_store(&p->runnext, g);
   if (old) {
-    ring_put(p, old);
+    pile_put(p, old);
     wake_if_worth(p);
   }
   gosi_sysmon_nudge();

@@ -141,11 +141,16 @@ typedef struct gosi_gcache {
 } gosi_gcache;
 
 /* ---- P --------------------------------------------------------------------------------- */
-enum { RING = GOSI_HARD ? 4 : 256 };
+enum { RING = GOSI_HARD ? 4 : 256, PILE = RING };
 
 struct gosi_p {
-  gos_g *runnext;      /* runs next: the one just readied */
+  gos_g *runnext; /* runs next: the one just readied */
+  /* Whom runnext was taken from, the latest on top: what was just touched is still in the cache, and a
+     tree of goroutines is walked depth first. Only the P's thread comes here; the oldest go to the ring
+     when others are looking for work. Oldest at pile[bottom % PILE], free at pile[top % PILE]. */
+  uint32_t bottom, top;
   uint32_t head, tail; /* ring: the owner moves tail, takers move head by CAS */
+  gos_g *pile[PILE];
   gos_g *ring[RING];
   gosi_gcache gs;
   gosi_fiber *stacks;

@@ -18,77 +18,101 @@ const char *const gosi_reason_text[WAIT_REASONS] = {
     [WAIT_ONCE] = "sync.Once.Do",
 };
 
-/* Gs come in chunks that are never freed, so that a dump can look at any of them at any time. */
-enum { CHUNK = 32, CACHE_KEEP = 1024, ID_BATCH = 64 };
+/* Gs come in chunks that are never freed, so that a dump can look at any of them at any time.
+   Between the caches they travel in batches, so that the lock is taken once for many. */
+enum { CHUNK = 32, BATCH = GOSI_HARD ? 4 : 256, ID_BATCH = 64 };
 typedef struct chunk {
   struct chunk *next;
   gos_g g[CHUNK];
 } chunk;
 static chunk *chunks;
-static gosi_gcache shared;
-static gosi_lock shared_lock;
+static gosi_lock free_lock; /* guards the two lists */
+static gos_g *free_ones;    /* linked by next */
+static gos_g *free_batches; /* the first ones of them, linked by fired */
 
-static gos_g *from_shared(gosi_gcache *c) {
-  gosi_lock_take(&shared_lock);
-  gos_g *g = shared.head;
-  for (int i = 0; c && i < CHUNK && g && g->next; i++) { /* some more for the cache */
-    gos_g *x = g->next;
-    g->next = x->next;
-    x->next = c->head;
-    c->head = x;
-    c->n++;
-    shared.n--;
-  }
-  if (g) {
-    shared.head = g->next;
-    shared.n--;
-  }
-  gosi_lock_drop(&shared_lock);
+static void put_batch(gos_g *first) {
+  gosi_lock_take(&free_lock);
+  first->fired = (gosi_waiter *)free_batches;
+  free_batches = first;
+  gosi_lock_drop(&free_lock);
+}
+static gos_g *take_batch(void) {
+  gosi_lock_take(&free_lock);
+  gos_g *first = free_batches;
+  if (first) free_batches = (gos_g *)first->fired;
+  gosi_lock_drop(&free_lock);
+  return first;
+}
+static void put_one(gos_g *g) {
+  gosi_lock_take(&free_lock);
+  g->next = free_ones;
+  free_ones = g;
+  gosi_lock_drop(&free_lock);
+}
+static gos_g *take_one(void) {
+  gosi_lock_take(&free_lock);
+  gos_g *g = free_ones;
+  if (!g && (g = free_batches)) free_batches = (gos_g *)g->fired; /* the rest of it becomes single ones */
+  if (g) free_ones = g->next;
+  gosi_lock_drop(&free_lock);
   return g;
 }
 
-static gos_g *from_chunk(gosi_gcache *c) {
+static gos_g *new_chunk(void) {
   chunk *k = gosi_alloc_aligned(sizeof *k);
   if (!k) return NULL;
-  for (int i = 1; i < CHUNK; i++) {
+  for (int i = 0; i < CHUNK; i++) {
     k->g[i].claim = 1;
-    if (c) {
-      k->g[i].next = c->head;
-      c->head = &k->g[i];
-      c->n++;
-    }
+    k->g[i].w.g = &k->g[i];
+    k->g[i].next = i + 1 < CHUNK ? &k->g[i + 1] : NULL;
   }
-  if (!c) {
-    gosi_lock_take(&shared_lock);
-    for (int i = 1; i < CHUNK; i++) {
-      k->g[i].next = shared.head;
-      shared.head = &k->g[i];
-      shared.n++;
-    }
-    gosi_lock_drop(&shared_lock);
-  }
-  k->g[0].claim = 1;
   chunk *old;
   do {
     old = gosi_load_acquire(&chunks);
     k->next = old;
   } while (!gosi_cas(&chunks, old, k)); /* pairs with the load in gosi_g_visit */
-  return &k->g[0];
+  return k->g;
+}
+
+/* c is empty: its batch, another's, or fresh ones. */
+static NOINLINE gos_g *refill(gosi_gcache *c) {
+  gos_g *g = c->batch;
+  c->batch = NULL;
+  c->n = BATCH;
+  if (g || (g = take_batch())) return g;
+  c->n = 1;
+  if ((g = take_one())) {
+    g->next = NULL;
+    return g;
+  }
+  c->n = CHUNK;
+  return new_chunk();
+}
+
+static NOINLINE gos_g *new_uncached(void) {
+  gos_g *g = take_one();
+  if (g || !(g = new_chunk())) return g;
+  for (gos_g *x = g->next, *next; x; x = next) {
+    next = x->next;
+    put_one(x);
+  }
+  return g;
 }
 
 gos_g *gosi_g_new(gosi_gcache *c) {
-  gos_g *g = c ? c->head : NULL;
-  if (likely(g)) {
-    c->head = g->next;
+  gos_g *g;
+  if (likely(c)) {
+    g = c->head;
+    if (unlikely(!g) && !(g = refill(c))) return NULL;
+    if ((c->head = g->next)) __builtin_prefetch(c->head, 1);
     c->n--;
-  } else if (!(g = from_shared(c)) && !(g = from_chunk(c))) {
+  } else if (!(g = new_uncached())) {
     return NULL;
   }
   g->fiber = NULL;
   gosi_store(&g->realm, (gos_realm *)NULL); /* a dump may be looking, here and below */
   gosi_store(&g->flags, (uint8_t)0);
   g->interrupted = 0;
-  g->w.g = g;
   gosi_store(&g->refs, 1u);
   return g;
 }
@@ -101,17 +125,19 @@ static void g_free(gosi_gcache *c, gos_g *g) {
     x->done = NULL;
   }
   gosi_store(&g->status, (uint8_t)G_FREE);
-  if (c && c->n < CACHE_KEEP) {
-    g->next = c->head;
-    c->head = g;
-    c->n++;
+  if (!c) {
+    put_one(g);
     return;
   }
-  gosi_lock_take(&shared_lock);
-  g->next = shared.head;
-  shared.head = g;
-  shared.n++;
-  gosi_lock_drop(&shared_lock);
+  if (unlikely(c->n == BATCH)) {
+    if (c->batch) put_batch(c->batch);
+    c->batch = c->head;
+    c->head = NULL;
+    c->n = 0;
+  }
+  g->next = c->head;
+  c->head = g;
+  c->n++;
 }
 
 void gosi_g_unref(gosi_gcache *c, gos_g *g) {
@@ -179,7 +205,7 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
   gosi_g_unref(c, g);
 }
 
-void gosi_g_after_fork(void) { shared_lock.word = 0; }
+void gosi_g_after_fork(void) { free_lock.word = 0; }
 
 /* ---- descriptions --------------------------------------------------------------- */
 const char *gosi_g_site(gos_g *g, char *buf, size_t n) {

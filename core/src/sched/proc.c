@@ -72,7 +72,9 @@ ALWAYS_INLINE gos_g *ring_get(gosi_p *p) {
     uint32_t h = gosi_load_acquire(&p->head);
     if (p->tail == h) return NULL;
     gos_g *g = gosi_load(&p->ring[h % RING]);
-    if (gosi_cas(&p->head, h, h + 1)) return g; /* a thief may have been faster */
+    if (!gosi_cas(&p->head, h, h + 1)) continue; /* a thief was faster */
+    __builtin_prefetch(gosi_load(&p->ring[(h + 1) % RING]), 1); /* Gs are never freed */
+    return g;
   }
 }
 /* Half of from's ring, rounded up, into to's; one of them is returned. */

@@ -110,6 +110,7 @@ typedef struct gosi_extra {
   void (*on_end)(gos_chan *done, bool forget); /* closes it, or gives it up */
 } gosi_extra;
 
+/* Laid out by use, a cache line each: what a start, a run and an end need; who it is; its waits. */
 struct gos_g {
   gosi_context ctx;
   gos_g *next; /* run queue or free list */
@@ -117,26 +118,29 @@ struct gos_g {
   void *arg;
   gosi_fiber *fiber;
   gos_realm *realm; /* whose goroutine it is; NULL: C's own */
-  gosi_waiter w;    /* for waits on a single queue */
-  gosi_waiter *fired;
+  uint8_t status, reason, flags, cls;
+  uint32_t refs;  /* one for running, one a handle */
   uint32_t claim; /* 0 while a claimable wait may be ended */
   int result;     /* why the wait ended: GOS_OK, GOS_TIMEDOUT, GOS_CANCELED, ... */
-  uint8_t status, reason, flags, cls;
-  uint8_t interrupted; /* gos_interrupt came between two waits */
-  uint32_t refs;       /* one for running, one a handle */
-  gosi_m *m;           /* foreign: its thread */
-  uint64_t id, creator;
-  void *site;     /* return address of the gos_go call */
-  gos_ns since;   /* roughly, when it began to wait */
-  gosi_lock lock; /* guards joiners and the step to G_DEAD */
-  gosi_waitq joiners;
-  gosi_timer timer; /* of a wait with a deadline */
-  gosi_extra *extra;
-};
 
-/* Free Gs. */
+  uint64_t id, creator;
+  void *site;   /* return address of the gos_go call */
+  gos_ns since; /* roughly, when it began to wait */
+  gosi_extra *extra;
+  gosi_lock lock;      /* guards joiners and the step to G_DEAD */
+  uint8_t interrupted; /* gos_interrupt came between two waits */
+  gosi_waitq joiners;
+
+  gosi_waiter w; /* for waits on a single queue; w.g is the goroutine itself, always */
+  gosi_waiter *fired;
+
+  gosi_timer timer; /* of a wait with a deadline */
+  gosi_m *m;        /* foreign: its thread */
+} __attribute__((aligned(CACHE_LINE)));
+
+/* Free Gs: n at head, and a batch that waits to be used or given back. */
 typedef struct gosi_gcache {
-  gos_g *head;
+  gos_g *head, *batch;
   int n;
 } gosi_gcache;
 

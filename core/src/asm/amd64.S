@@ -7,8 +7,10 @@
  * Saves what the ABI calls callee-saved on the current stack, publishes the stack
  * pointer in *save, and continues where *load was saved; *load becomes 0.
  * Once *save is written another thread may continue this context: the old stack is
- * not touched after that. Floating-point control is loaded only where it differs:
- * ldmxcsr and fldcw are slow. */
+ * not touched after that.
+ * Floating-point control (rounding, masked exceptions) belongs to the context, the sticky
+ * exception flags do not. The x87 word is slow to read, half of a switch, so it is only
+ * looked at where MXCSR is not as a program starts with it: what sets one sets both. */
   .p2align 4
   .globl gosi_switch
   .hidden gosi_switch
@@ -23,17 +25,18 @@ gosi_switch:
   pushq %r15
   subq $8, %rsp
   stmxcsr (%rsp)
-  fnstcw 4(%rsp)
-  movl (%rsp), %ecx
-  movzwl 4(%rsp), %edx
   movq (%rsi), %rax
+  movl (%rsp), %ecx
+  andl $0xffc0, %ecx
+  cmpl $0x1f80, %ecx
+  jne 2f
+1:
   movq %rsp, (%rdi)
   movq %rax, %rsp
   movq $0, (%rsi)
-  cmpl (%rsp), %ecx
-  jne 2f
-1:
-  cmpw 4(%rsp), %dx
+  movl (%rsp), %edx
+  andl $0xffc0, %edx
+  cmpl %edx, %ecx
   jne 3f
   addq $8, %rsp
   popq %r15
@@ -44,9 +47,14 @@ gosi_switch:
   popq %rbp
   ret
 2:
-  ldmxcsr (%rsp)
+  fnstcw 4(%rsp)
   jmp 1b
 3:
+  ldmxcsr (%rsp)
+  cmpl $0x1f80, %edx
+  jne 4f
+  movl $0x37f, 4(%rsp)
+4:
   fldcw 4(%rsp)
   addq $8, %rsp
   popq %r15

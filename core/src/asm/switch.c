@@ -18,8 +18,9 @@ void gosi_context_make(gosi_context *c, char *lo, char *top, void (*fn)(void *),
   *--sp = 0;              /* r15 */
   *--sp = 0;
   uint32_t mxcsr;
-  uint16_t fcw;
-  __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(fcw));
+  uint16_t fcw = 0x37f;
+  __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+  if (unlikely((mxcsr & 0xffc0) != 0x1f80)) __asm__ volatile("fnstcw %0" : "=m"(fcw));
   ((uint32_t *)sp)[0] = mxcsr & ~0x3fu; /* inherits the control bits, not the sticky flags */
   ((uint32_t *)sp)[1] = fcw;
 #elif defined(__aarch64__)

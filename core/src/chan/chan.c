@@ -131,17 +131,6 @@ ALWAYS_INLINE int wait_on(gosi_m *m, gos_chan *c, gosi_waitq *q, void *v, unsign
   return w->ok ? GOS_OK : GOS_CLOSED;
 }
 
-static NOINLINE int send_wait(gosi_m *m, gos_chan *c, const void *v, gos_ns deadline) {
-  int e = wait_on(m, c, &c->senders, (void *)(uintptr_t)v, WAIT_SEND, deadline);
-  gosi_leave();
-  return e;
-}
-static NOINLINE int recv_wait(gosi_m *m, gos_chan *c, void *out, gos_ns deadline) {
-  int e = wait_on(m, c, &c->receivers, out, WAIT_RECV, deadline);
-  gosi_leave();
-  return e;
-}
-
 static NOINLINE int nil_wait(unsigned reason, gos_ns deadline) {
   if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
   int e = gosi_wait_for_nothing(gosi_enter(), reason, deadline);
@@ -149,31 +138,75 @@ static NOINLINE int nil_wait(unsigned reason, gos_ns deadline) {
   return e;
 }
 
-ALWAYS_INLINE int send_by(gos_chan *c, const void *v, gos_ns deadline) {
-  if (unlikely(!c)) return nil_wait(WAIT_SEND_NIL, deadline);
-  if (deadline == GOS_NOW && gosi_chan_no_send(c)) return GOS_WOULDBLOCK;
-  gosi_m *m = gosi_enter();
+/* The lock is held on entry. */
+static NOINLINE int send_locked(gosi_m *m, gos_chan *c, const void *v, gos_ns deadline) {
   gosi_waiter *wake = NULL;
-  gosi_chan_lock(c);
   int e = try_send(c, v, &wake);
-  if (e == GOS_WOULDBLOCK && deadline != GOS_NOW) return send_wait(m, c, v, deadline);
+  if (e == GOS_WOULDBLOCK && deadline != GOS_NOW) {
+    e = wait_on(m, c, &c->senders, (void *)(uintptr_t)v, WAIT_SEND, deadline);
+    gosi_leave();
+    return e;
+  }
   gosi_chan_unlock(c);
   if (wake) gosi_chan_ready(m, c, wake->g);
   gosi_leave_m(m);
   return e;
 }
-ALWAYS_INLINE int recv_by(gos_chan *c, void *out, gos_ns deadline) {
-  if (unlikely(!c)) return nil_wait(WAIT_RECV_NIL, deadline);
-  if (deadline == GOS_NOW && gosi_chan_no_recv(c)) return GOS_WOULDBLOCK;
-  gosi_m *m = gosi_enter();
+static NOINLINE int recv_locked(gosi_m *m, gos_chan *c, void *out, gos_ns deadline) {
   gosi_waiter *wake = NULL;
-  gosi_chan_lock(c);
   int e = try_recv(c, out, &wake);
-  if (e == GOS_WOULDBLOCK && deadline != GOS_NOW) return recv_wait(m, c, out, deadline);
+  if (e == GOS_WOULDBLOCK && deadline != GOS_NOW) {
+    e = wait_on(m, c, &c->receivers, out, WAIT_RECV, deadline);
+    gosi_leave();
+    return e;
+  }
   gosi_chan_unlock(c);
   if (wake) gosi_chan_ready(m, c, wake->g);
   gosi_leave_m(m);
   return e;
+}
+
+static NOINLINE int send_slow(gos_chan *c, const void *v, gos_ns deadline) {
+  if (!c) return nil_wait(WAIT_SEND_NIL, deadline);
+  gosi_m *m = gosi_enter();
+  gosi_chan_lock(c);
+  return send_locked(m, c, v, deadline);
+}
+static NOINLINE int recv_slow(gos_chan *c, void *out, gos_ns deadline) {
+  if (!c) return nil_wait(WAIT_RECV_NIL, deadline);
+  gosi_m *m = gosi_enter();
+  gosi_chan_lock(c);
+  return recv_locked(m, c, out, deadline);
+}
+
+/* A word into or out of a buffer that nobody waits for: no call on the way, so no register is saved. */
+ALWAYS_INLINE int send_by(gos_chan *c, const void *v, gos_ns deadline) {
+  if (deadline == GOS_NOW && c && gosi_chan_no_send(c)) return GOS_WOULDBLOCK;
+  gosi_m *m = likely(c != NULL) ? gosi_enter_fast() : NULL;
+  if (unlikely(!m) || unlikely(!gosi_chan_trylock(c))) return send_slow(c, v, deadline);
+  size_t n = c->count, last = c->last;
+  if (c->elem != sizeof(uint64_t) || n == c->cap || c->receivers.head || unlikely(c->closed))
+    return send_locked(m, c, v, deadline);
+  memcpy(c->ring + last * sizeof(uint64_t), v, sizeof(uint64_t));
+  c->last = ++last == c->cap ? 0 : last;
+  gosi_store(&c->count, n + 1);
+  gosi_chan_unlock(c);
+  gosi_leave_m(m);
+  return GOS_OK;
+}
+ALWAYS_INLINE int recv_by(gos_chan *c, void *out, gos_ns deadline) {
+  if (deadline == GOS_NOW && c && gosi_chan_no_recv(c)) return GOS_WOULDBLOCK;
+  gosi_m *m = likely(c != NULL) ? gosi_enter_fast() : NULL;
+  if (unlikely(!m) || unlikely(!gosi_chan_trylock(c))) return recv_slow(c, out, deadline);
+  size_t n = c->count, first = c->first;
+  if (c->elem != sizeof(uint64_t) || n == 0 || c->senders.head || unlikely(!out))
+    return recv_locked(m, c, out, deadline);
+  memcpy(out, c->ring + first * sizeof(uint64_t), sizeof(uint64_t));
+  c->first = ++first == c->cap ? 0 : first;
+  gosi_store(&c->count, n - 1);
+  gosi_chan_unlock(c);
+  gosi_leave_m(m);
+  return GOS_OK;
 }
 
 int gos_chan_send(gos_chan *c, const void *v) { return send_by(c, v, GOS_FOREVER); }

@@ -21,10 +21,11 @@ struct gos_chan {
 };
 
 ALWAYS_INLINE void gosi_chan_lock(gos_chan *c) {
-  if (!c->home) gosi_lock_take(&c->lock);
+  if (!c->home) gosi_guard_take(&c->lock);
 }
+ALWAYS_INLINE bool gosi_chan_trylock(gos_chan *c) { return c->home || gosi_guard_try(&c->lock); }
 ALWAYS_INLINE void gosi_chan_unlock(gos_chan *c) {
-  if (!c->home) gosi_lock_drop(&c->lock);
+  if (!c->home) gosi_guard_drop(&c->lock);
 }
 ALWAYS_INLINE void gosi_chan_ready(gosi_m *m, gos_chan *c, gos_g *g) {
   if (c->home)

@@ -25,6 +25,7 @@ static void make_key(void) { pthread_key_create(&key, thread_ends); }
 /* The first call of a thread. NULL: no memory. */
 gosi_m *gosi_foreign_attach(void) {
   pthread_once(&key_once, make_key);
+  gosi_solo_end();
   gosi_m *m = gosi_m_new();
   gos_g *g = m ? gosi_g_new(NULL) : NULL;
   if (!g) {

@@ -223,32 +223,38 @@ const char *gosi_g_site(gos_g *g, char *buf, size_t n) {
   return buf;
 }
 
-size_t gosi_g_describe(gos_g *g, char *buf, size_t n) {
+/* " (name)", or nothing. The goroutine may be another one by now: every byte is read atomically. */
+static const char *name_of(gos_g *g, char *buf) {
+  gosi_extra *x = gosi_load_acquire(&g->extra);
+  size_t k = 2, i = 0;
+  buf[0] = 0;
+  if (!x || !gosi_load(&x->name[0])) return buf;
+  memcpy(buf, " (", 2);
+  for (; i + 1 < sizeof x->name && (buf[k] = gosi_load(&x->name[i])); i++) k++;
+  memcpy(buf + k, ")", 2);
+  return buf;
+}
+
+/* Its site as "BEFORE SITE in goroutine N AFTER", or nothing. */
+static int add_site(gos_g *g, char *buf, size_t n, const char *before, const char *after) {
   char site[192];
-  gosi_extra *x = g->extra;
-  gosi_g_site(g, site, sizeof site);
-  int k = snprintf(buf, n, "goroutine %llu%s%s%s", (unsigned long long)gosi_load(&g->id), x && x->name[0] ? " (" : "",
-                   x ? x->name : "", x && x->name[0] ? ")" : "");
-  if (site[0] && k > 0 && (size_t)k < n) {
-    k += snprintf(buf + k, n - (size_t)k, ", created by %s", site);
-    if (g->creator && (size_t)k < n)
-      k += snprintf(buf + k, n - (size_t)k, " in goroutine %llu", (unsigned long long)gosi_load(&g->creator));
-  }
+  unsigned long long creator = gosi_load(&g->creator);
+  if (!gosi_g_site(g, site, sizeof site)[0]) return 0;
+  if (creator) return snprintf(buf, n, "%screated by %s in goroutine %llu%s", before, site, creator, after);
+  return snprintf(buf, n, "%screated by %s%s", before, site, after);
+}
+
+size_t gosi_g_describe(gos_g *g, char *buf, size_t n) {
+  char name[80];
+  int k = snprintf(buf, n, "goroutine %llu%s", (unsigned long long)gosi_load(&g->id), name_of(g, name));
+  if (k > 0 && (size_t)k < n) k += add_site(g, buf + k, n - (size_t)k, ", ", "");
   return (size_t)k < n ? (size_t)k : n - 1;
 }
 
 size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n) {
-  char site[192];
-  gosi_extra *x = gosi_load_acquire(&g->extra);
-  bool named = x && x->name[0];
-  gosi_g_site(g, site, sizeof site);
-  int k = snprintf(buf, n, "goroutine %llu%s%s%s [%s]:\n", (unsigned long long)gosi_load(&g->id), named ? " (" : "",
-                   named ? x->name : "", named ? ")" : "", state);
-  if (site[0] && g->creator)
-    k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s in goroutine %llu\n", site,
-                  (unsigned long long)gosi_load(&g->creator));
-  else if (site[0])
-    k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s\n", site);
+  char name[80];
+  int k = snprintf(buf, n, "goroutine %llu%s [%s]:\n", (unsigned long long)gosi_load(&g->id), name_of(g, name), state);
+  if (k > 0 && (size_t)k < n) k += add_site(g, buf + k, n - (size_t)k, "\t", "\n");
   return (size_t)k < n ? (size_t)k : n - 1;
 }
 

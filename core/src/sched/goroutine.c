@@ -70,9 +70,13 @@ int gos_interrupt(gos_g *g) {
   if (!g) return GOS_INVAL;
   if (!gos_g_alive(g)) return GOS_CLOSED;
   gosi_m *m = gosi_enter();
-  gosi_store_seq(&g->interrupted, (uint8_t)1); /* pairs with gosi_arm_slow */
-  if (gosi_cas(&g->claim, 0u, 1u)) {
-    gosi_store(&g->interrupted, (uint8_t)0);
+  bool mine = gosi_cas(&g->claim, 0u, 1u);
+  if (!mine) { /* not waiting: its next wait will see the flag, or we see that it waits */
+    gosi_store_seq(&g->interrupted, (uint8_t)1);
+    gosi_rt_barrier(); /* pairs with gosi_arm_claim */
+    if ((mine = gosi_cas(&g->claim, 0u, 1u))) gosi_store(&g->interrupted, (uint8_t)0);
+  }
+  if (mine) {
     g->result = GOS_CANCELED;
     gosi_ready(m, g);
   }

@@ -72,7 +72,7 @@ ALWAYS_INLINE gos_g *ring_get(gosi_p *p) {
     uint32_t h = gosi_load_acquire(&p->head);
     if (p->tail == h) return NULL;
     gos_g *g = gosi_load(&p->ring[h % RING]);
-    if (!gosi_cas(&p->head, h, h + 1)) continue; /* a thief was faster */
+    if (!gosi_guard_cas(&p->head, h, h + 1)) continue;          /* a thief was faster */
     __builtin_prefetch(gosi_load(&p->ring[(h + 1) % RING]), 1); /* Gs are never freed */
     return g;
   }
@@ -360,7 +360,7 @@ static void *m_main(void *arg) {
 gosi_m *gosi_m_new(void) {
   gosi_m *m = gosi_alloc_aligned(sizeof *m);
   if (!m) return NULL;
-  m->in_rt = 1; /* from birth: one that has not started yet must not lose its P */
+  m->in_rt = M_INSIDE; /* from birth: one that has not started yet must not lose its P */
   uint64_t mix = (uint64_t)(uintptr_t)m;
   m->rand = (gosi_rt.seed ^ (mix * 0x9E3779B97F4A7C15ull)) | 1;
   return m;
@@ -726,7 +726,7 @@ void gosi_end(gosi_m *m, gos_g *g) {
 /* ---- waits that can end early -------------------------------------------------------------------------------- */
 bool gosi_arm_slow(gos_g *g, gos_ns deadline) {
   if (g->flags & GF_FOREIGN) g->timer.when = deadline;
-  gosi_store_seq(&g->claim, 0u); /* pairs with the flag and the CAS in gos_interrupt: one of us sees the other */
+  bool fine = gosi_arm_claim(g);
   if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) {
     g->timer.kind = TIMER_WAIT;
     g->timer.g = g;
@@ -738,7 +738,11 @@ bool gosi_arm_slow(gos_g *g, gos_ns deadline) {
       return false;
     }
   }
-  if (likely(!gosi_load_seq(&g->interrupted)) || !gosi_cas(&g->claim, 0u, 1u)) return true;
+  return fine || gosi_arm_interrupted(g, deadline);
+}
+
+bool gosi_arm_interrupted(gos_g *g, gos_ns deadline) {
+  if (!gosi_cas(&g->claim, 0u, 1u)) return true;
   gosi_store(&g->interrupted, (uint8_t)0);
   g->result = GOS_CANCELED;
   if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) gosi_timer_remove(&g->timer);

@@ -562,6 +562,7 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   int cls = gosi_stack_class(h->stack ? h->stack : 256 * 1024);
   if (cls < 0) return set(err, GOS_INVAL), NULL;
   if (gosi_load_acquire(&gosi_rt.started) != 2 && !gosi_runtime_start(NULL, false, &e)) return set(err, e), NULL;
+  gosi_solo_end();
   gos_realm *r = gosi_alloc_aligned(sizeof *r);
   gosi_m *m = gosi_tls_m ? gosi_tls_m : gosi_m_new();
   gos_g *g = gosi_g_new(NULL);

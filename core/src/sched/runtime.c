@@ -32,7 +32,7 @@ static int adopt_main(void) {
   gosi_context_adopt(&g->ctx);
   m->cur = gosi_rt.main = g;
   m->is_home = true;
-  m->in_rt = 0; /* the caller is user code */
+  m->in_rt = M_LEFT; /* the caller is user code */
   m->p = &gosi_rt.ps[0];
   m->p->m = m;
   m->p->created = 1;
@@ -71,6 +71,7 @@ static int start(const gos_config *cfg, bool with_p) {
     gosi_stack_new_cache();
     int e = adopt_main();
     if (e) return e;
+    gosi_store(&gosi_solo, gosi_rt.nprocs == 1 && !gosi_rt.fences ? 1u : 0u);
   }
   gosi_stack_watch(describe_stack);
   static uint32_t watched;
@@ -119,6 +120,7 @@ gos_ns gos_now(void) { return gosi_os_now(); }
 
 /* More Ps become idle ones; surplus Ps are given up by their threads at their next look. */
 int gos_gomaxprocs(int n) {
+  if (n > 1) gosi_solo_end();
   gosi_enter();
   gosi_lock_take(&gosi_rt.lock);
   int old = gosi_rt.nprocs;

@@ -167,16 +167,19 @@ struct gosi_p {
   gosi_m *m;
   gosi_p *link; /* idle list */
   bool idle;
-  uint32_t seen_tick, seen_visits; /* the monitor's */
+  uint32_t seen_tick; /* the monitor's */
   gos_ns seen_since, visit_since;
   uint64_t created, ended, steals;
 } __attribute__((aligned(CACHE_LINE)));
 
 /* ---- M --------------------------------------------------------------------------------- */
+/* Of in_rt. The monitor turns M_LEFT into M_AWAY, and so sees who came by since its last look. Constants,
+   as a counter would make each call wait for the one before: store, load, add, store. */
+enum { M_AWAY, M_INSIDE, M_LEFT };
 enum { M_TAKE = 1, M_KICK = 2, M_DEADLOCK = 4 }; /* what a realm's thread was woken for */
 
 struct gosi_m {
-  uint32_t in_rt, lost; /* see gosi_enter; in_rt is odd inside the runtime, and counts the visits */
+  uint32_t in_rt, lost; /* see gosi_enter */
   gosi_p *p;
   gos_g *cur;
   uint64_t rand;
@@ -249,10 +252,10 @@ ALWAYS_INLINE gosi_m *gosi_enter(void) {
 #endif
   if (unlikely(!m)) m = gosi_attach();
 #if GOSI_TSAN
-  gosi_store_seq(&m->in_rt, m->in_rt + 1);
+  gosi_store_seq(&m->in_rt, (uint32_t)M_INSIDE);
   if (gosi_load_seq(&m->lost)) {
 #else
-  gosi_store(&m->in_rt, m->in_rt + 1);
+  gosi_store(&m->in_rt, (uint32_t)M_INSIDE);
   gosi_compiler_barrier();
   if (unlikely(gosi_rt.fences)) gosi_fence();
   if (unlikely(gosi_load(&m->lost))) {
@@ -262,16 +265,58 @@ ALWAYS_INLINE gosi_m *gosi_enter(void) {
   }
   return m;
 }
+/* The same for a fast path without calls, so that nothing has to be saved for them: NULL where gosi_enter
+   has more to do; call that then. */
+ALWAYS_INLINE gosi_m *gosi_enter_fast(void) {
+#if GOSI_TSAN || !defined(__x86_64__)
+  return NULL;
+#else
+  gosi_m *m = gosi_tls_m;
+  if (unlikely(!m || gosi_rt.fences)) return NULL;
+  gosi_store(&m->in_rt, (uint32_t)M_INSIDE);
+  gosi_compiler_barrier();
+  return unlikely(gosi_load(&m->lost)) ? NULL : m;
+#endif
+}
 ALWAYS_INLINE void gosi_leave_m(gosi_m *m) {
 #if GOSI_TSAN
-  gosi_store_seq(&m->in_rt, m->in_rt + 1);
+  gosi_store_seq(&m->in_rt, (uint32_t)M_LEFT);
 #else
   gosi_compiler_barrier();
-  gosi_store_release(&m->in_rt, m->in_rt + 1);
+  gosi_store_release(&m->in_rt, (uint32_t)M_LEFT);
 #endif
 }
 /* After anything that may have switched. */
 ALWAYS_INLINE void gosi_leave(void) { gosi_leave_m(gosi_self_m()); }
+
+/* Orders what other threads do between a plain store and a load, as their own fence would. */
+ALWAYS_INLINE void gosi_rt_barrier(void) {
+  if (unlikely(gosi_rt.fences))
+    gosi_fence();
+  else
+    gosi_os_barrier_all();
+}
+
+/* ---- alone ------------------------------------------------------------------------------------ */
+extern uint32_t gosi_solo; /* solo.c: only the thread with the P is inside */
+void gosi_solo_end(void);  /* somebody else will come in; call it from outside the runtime */
+
+/* For what is only touched inside the runtime. */
+ALWAYS_INLINE void gosi_guard_take(gosi_lock *l) {
+  if (!gosi_load(&gosi_solo)) gosi_lock_take(l);
+}
+ALWAYS_INLINE bool gosi_guard_try(gosi_lock *l) {
+  return gosi_load(&gosi_solo) || likely(!__atomic_exchange_n(&l->word, 1, __ATOMIC_ACQUIRE));
+}
+ALWAYS_INLINE void gosi_guard_drop(gosi_lock *l) {
+  if (!gosi_load(&gosi_solo)) gosi_lock_drop(l);
+}
+ALWAYS_INLINE bool gosi_guard_cas(uint32_t *p, uint32_t old, uint32_t new) {
+  if (!gosi_load(&gosi_solo)) return gosi_cas(p, old, new);
+  if (gosi_load(p) != old) return false;
+  gosi_store(p, new);
+  return true;
+}
 
 /* ---- park and ready ------------------------------------------------------------------------- */
 /* Before queueing: g is about to wait. Nobody may ready it before it is queued and
@@ -295,7 +340,7 @@ ALWAYS_INLINE bool gosi_claim(gosi_waiter *w) {
     w->g->claim = 1;
     return true;
   }
-  return gosi_load(&w->g->claim) == 0 && gosi_cas(&w->g->claim, 0u, 1u);
+  return gosi_load(&w->g->claim) == 0 && gosi_guard_cas(&w->g->claim, 0u, 1u);
 }
 
 /* Arms the wait of w's goroutine: it may be interrupted or time out. deadline GOS_FOREVER: no
@@ -303,6 +348,7 @@ ALWAYS_INLINE bool gosi_claim(gosi_waiter *w) {
    must not park. Call after queueing, before the queue's lock is dropped. */
 ALWAYS_INLINE bool gosi_arm(gosi_waiter *w, gos_ns deadline);
 bool gosi_arm_slow(gos_g *g, gos_ns deadline);
+bool gosi_arm_interrupted(gos_g *g, gos_ns deadline);
 /* After the wait; GOS_OK or why it ended. */
 int gosi_disarm(gos_g *g, gos_ns deadline);
 /* How a wait of g has to be claimed, unless on a confined channel. */
@@ -311,12 +357,23 @@ ALWAYS_INLINE uint8_t gosi_claim_mode(gos_g *g, gos_ns deadline) {
                                                                                                    : CLAIM_NONE;
 }
 
+/* From here on g may be claimed. False: it was interrupted before. The store and the load are ordered for
+   gos_interrupt by its barrier: one of us sees the other. */
+ALWAYS_INLINE bool gosi_arm_claim(gos_g *g) {
+#if GOSI_TSAN
+  gosi_store_seq(&g->claim, 0u);
+  return likely(!gosi_load_seq(&g->interrupted));
+#else
+  gosi_store_release(&g->claim, 0u);
+  gosi_compiler_barrier();
+  if (unlikely(gosi_rt.fences)) gosi_fence();
+  return likely(!gosi_load(&g->interrupted));
+#endif
+}
 ALWAYS_INLINE bool gosi_arm(gosi_waiter *w, gos_ns deadline) {
   if (w->mode == CLAIM_NONE) return true;
-  if (w->mode == CLAIM_ATOMIC || deadline != GOS_FOREVER || unlikely(gosi_load(&w->g->interrupted)))
-    return gosi_arm_slow(w->g, deadline);
-  gosi_store(&w->g->claim, 0u);
-  return true;
+  if (deadline != GOS_FOREVER || (w->g->flags & GF_FOREIGN)) return gosi_arm_slow(w->g, deadline);
+  return gosi_arm_claim(w->g) || gosi_arm_interrupted(w->g, deadline);
 }
 
 ALWAYS_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {

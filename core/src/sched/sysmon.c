@@ -35,7 +35,7 @@ static bool retake(gosi_p *p, gosi_m *m) {
   gosi_lock_take(&gosi_rt.lock);
   gosi_store_seq(&m->lost, 1u);
   if (!gosi_rt.fences) gosi_os_barrier_all();
-  if ((gosi_load_seq(&m->in_rt) & 1) || gosi_load_acquire(&p->m) != m) {
+  if (gosi_load_seq(&m->in_rt) == M_INSIDE || gosi_load_acquire(&p->m) != m) {
     gosi_store(&m->lost, 0u);
     gosi_lock_drop(&gosi_rt.lock);
     return false;
@@ -51,19 +51,19 @@ static bool retake(gosi_p *p, gosi_m *m) {
 static bool watch_p(gosi_p *p, gos_ns now) {
   gosi_m *m = gosi_load_acquire(&p->m); /* pairs with own() */
   if (!m) return false;
-  uint32_t tick = gosi_load(&p->tick), visits = gosi_load(&m->in_rt);
+  uint32_t tick = gosi_load(&p->tick), where = gosi_load(&m->in_rt);
   bool work = gosi_p_has_work(p) || gosi_load(&gosi_rt.nglobal) || gosi_load(&gosi_rt.timers.next) <= now;
   if (tick != p->seen_tick) {
     p->seen_tick = tick;
     p->seen_since = now;
   }
-  if (visits != p->seen_visits || tick != p->seen_tick) p->visit_since = now;
-  p->seen_visits = visits;
+  if (where != M_AWAY) p->visit_since = now;
+  if (where == M_LEFT) gosi_cas(&m->in_rt, (uint32_t)M_LEFT, (uint32_t)M_AWAY);
   if (!work) return false;
   /* Away from the runtime: blocked or computing. Coming back often without letting anybody
      else run (a loop that creates goroutines): a hog only after Go's time slice. */
   bool stuck = now - p->visit_since >= STUCK_AGE || now - p->seen_since >= HOG_AGE;
-  if (stuck && !(visits & 1) && retake(p, m)) p->seen_since = p->visit_since = now;
+  if (stuck && where != M_INSIDE && retake(p, m)) p->seen_since = p->visit_since = now;
   return true;
 }
 

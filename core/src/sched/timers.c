@@ -57,9 +57,9 @@ static bool grow_locked(gosi_timers *ts) {
 }
 
 int gosi_timer_add(gosi_timers *ts, gosi_timer *t, gos_ns when, gos_ns period) {
-  gosi_lock_take(&ts->lock);
+  gosi_guard_take(&ts->lock);
   if (ts->n == ts->cap && !grow_locked(ts)) {
-    gosi_lock_drop(&ts->lock);
+    gosi_guard_drop(&ts->lock);
     return GOS_NOMEM;
   }
   t->home = ts;
@@ -68,7 +68,7 @@ int gosi_timer_add(gosi_timers *ts, gosi_timer *t, gos_ns when, gos_ns period) {
   up(ts, ts->n++, t);
   bool first = t->slot == 0;
   note_next(ts);
-  gosi_lock_drop(&ts->lock);
+  gosi_guard_drop(&ts->lock);
   if (first && ts == &gosi_rt.timers)
     gosi_timers_changed(when);
   else if (first)
@@ -79,13 +79,13 @@ int gosi_timer_add(gosi_timers *ts, gosi_timer *t, gos_ns when, gos_ns period) {
 bool gosi_timer_remove(gosi_timer *t) {
   gosi_timers *ts = t->home;
   if (!ts) return false;
-  gosi_lock_take(&ts->lock);
+  gosi_guard_take(&ts->lock);
   bool armed = t->slot >= 0;
   if (armed) {
     take_out_locked(ts, t);
     note_next(ts);
   }
-  gosi_lock_drop(&ts->lock);
+  gosi_guard_drop(&ts->lock);
   return armed;
 }
 
@@ -105,14 +105,14 @@ bool gosi_timers_run(gosi_m *m, gosi_timers *ts, gos_ns now) {
       uint32_t seq;
     } call[BATCH];
     int n = 0;
-    gosi_lock_take(&ts->lock);
+    gosi_guard_take(&ts->lock);
     while (ts->n && ts->heap[0]->when <= now && n < BATCH) {
       gosi_timer *t = ts->heap[0];
       take_out_locked(ts, t);
       any = true;
       if (t->kind == TIMER_WAIT) {
         gos_g *g = t->g;
-        if (!gosi_cas(&g->claim, 0u, 1u)) continue;
+        if (!gosi_guard_cas(&g->claim, 0u, 1u)) continue;
         g->result = GOS_TIMEDOUT;
         *tail = g;
         tail = &g->next;
@@ -128,7 +128,7 @@ bool gosi_timers_run(gosi_m *m, gosi_timers *ts, gos_ns now) {
     }
     more = ts->n && ts->heap[0]->when <= now;
     note_next(ts);
-    gosi_lock_drop(&ts->lock);
+    gosi_guard_drop(&ts->lock);
     *tail = NULL;
     if (ready) gosi_ready_list(m, ready);
     for (int i = 0; i < n; i++) {

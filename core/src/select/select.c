@@ -14,15 +14,10 @@ struct sel {
   gos_chan **locks; /* shared channels, each once, by address */
   int nlocks;
   gosi_waiter *ws;
-  bool shared; /* some channel is not confined */
+  bool shared;  /* some channel is not confined */
+  bool ordered; /* locks is filled in */
+  bool locked;
 };
-
-static void lock_all(struct sel *s) {
-  for (int i = 0; i < s->nlocks; i++) gosi_lock_take(&s->locks[i]->lock);
-}
-static void unlock_all(struct sel *s) {
-  for (int i = s->nlocks; i-- > 0;) gosi_lock_drop(&s->locks[i]->lock);
-}
 
 static int by_address(const void *a, const void *b) {
   uintptr_t x = (uintptr_t) * (gos_chan *const *)a, y = (uintptr_t) * (gos_chan *const *)b;
@@ -36,7 +31,6 @@ static void order_locks(struct sel *s) {
     gos_chan *c = s->cases[i].op ? s->cases[i].c : NULL;
     if (c && !c->home) s->locks[n++] = c;
   }
-  s->shared = n > 0;
   if (n > FEW) {
     qsort(s->locks, (size_t)n, sizeof *s->locks, by_address);
   } else {
@@ -50,6 +44,18 @@ static void order_locks(struct sel *s) {
   for (int i = 0; i < n; i++)
     if (!k || s->locks[k - 1] != s->locks[i]) s->locks[k++] = s->locks[i];
   s->nlocks = k;
+  s->ordered = true;
+}
+
+static void lock_all(struct sel *s) {
+  s->locked = s->shared && !gosi_load(&gosi_solo);
+  if (!s->locked) return;
+  if (!s->ordered) order_locks(s);
+  for (int i = 0; i < s->nlocks; i++) gosi_lock_take(&s->locks[i]->lock);
+}
+static void unlock_all(struct sel *s) {
+  if (!s->locked) return;
+  for (int i = s->nlocks; i-- > 0;) gosi_lock_drop(&s->locks[i]->lock);
 }
 
 /* Is there a waiter that can still be claimed? Stale ones are dropped. */
@@ -127,7 +133,7 @@ static int wait_for_any(gosi_m *m, struct sel *s, gos_ns deadline) {
 }
 
 static int select_in(gosi_m *m, struct sel *s, gos_ns deadline, bool ordered) {
-  order_locks(s);
+  for (int i = 0; i < s->n && !s->shared; i++) s->shared = s->cases[i].op && s->cases[i].c && !s->cases[i].c->home;
   lock_all(s);
   for (int i; (i = choose(m, s, ordered)) >= 0;) {
     gosi_waiter *wake = NULL;

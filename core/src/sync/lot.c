@@ -7,7 +7,7 @@ static struct { gosi_bucket b; } __attribute__((aligned(64))) lot[BUCKETS];
 gosi_bucket *gosi_lot_lock(const void *key) {
   uint64_t h = (uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15ull;
   gosi_bucket *b = &lot[h >> 54].b;
-  gosi_lock_take(&b->lock);
+  gosi_guard_take(&b->lock);
   return b;
 }
 
@@ -40,14 +40,14 @@ int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bo
   else
     gosi_waitq_put(&b->q, w);
   bool sleep = gosi_arm(w, deadline);
-  gosi_lock_drop(&b->lock);
+  gosi_guard_drop(&b->lock);
   if (sleep) gosi_park(m);
   if (w->mode == CLAIM_NONE) return GOS_OK;
   int e = gosi_disarm(g, deadline);
   if (e) {
-    gosi_lock_take(&b->lock);
+    gosi_guard_take(&b->lock);
     gosi_waitq_remove(&b->q, w);
-    gosi_lock_drop(&b->lock);
+    gosi_guard_drop(&b->lock);
   }
   return e;
 }

@@ -29,7 +29,7 @@ static NOINLINE int lock_slow(gos_mutex *mu, gos_ns deadline, unsigned reason) {
     bool got = gosi_exchange(&mu->s, (uint32_t)WAITED_FOR) == FREE;
     bool late = !got && woken && deadline != GOS_FOREVER && gosi_os_now() >= deadline;
     if (got || late) { /* late: the holder's unlock will find the others */
-      gosi_lock_drop(&b->lock);
+      gosi_guard_drop(&b->lock);
       e = late ? GOS_TIMEDOUT : GOS_OK;
       break;
     }
@@ -67,7 +67,7 @@ static NOINLINE int unlock_slow(gos_mutex *mu) {
     else
       gosi_store_release(&mu->s, (uint32_t)FREE); /* pairs with the CAS and exchange of lock */
   }
-  gosi_lock_drop(&b->lock);
+  gosi_guard_drop(&b->lock);
   if (w) gosi_ready(m, w->g);
   gosi_leave_m(m);
   return e;

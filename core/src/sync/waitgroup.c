@@ -16,7 +16,7 @@ static NOINLINE void wake_all(const void *wg) {
     tail = &w->g->next;
   }
   *tail = NULL;
-  gosi_lock_drop(&b->lock);
+  gosi_guard_drop(&b->lock);
   if (woken) gosi_ready_list(m, woken);
   gosi_leave_m(m);
 }
@@ -43,7 +43,7 @@ int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline) {
     gosi_waiter w;
     gosi_bucket *b = gosi_lot_lock(wg);
     if (gosi_or(&wg->n, 1) < 2) { /* zero */
-      gosi_lock_drop(&b->lock);
+      gosi_guard_drop(&b->lock);
       break;
     }
     e = gosi_lot_wait(m, b, &w, wg, false, WAIT_WAITGROUP, deadline);

@@ -120,6 +120,21 @@ static void spawn_join_100k(long n) {
   stop();
 }
 
+static void links_on(void *left) {
+  if (left)
+    go(links_on, (char *)left - 1);
+  else
+    gos_waitgroup_done(&wg);
+}
+
+static void spawn_chain(long n) { /* each starts the next and ends */
+  gos_waitgroup_add(&wg, 1);
+  start();
+  go(links_on, (char *)0 + n);
+  gos_waitgroup_wait(&wg);
+  stop();
+}
+
 /* ---- channels ---------------------------------------------------------------------- */
 static void ponger(void *unused) {
   (void)unused;
@@ -165,18 +180,45 @@ static void mpmc_consumer(void *c) {
   gos_waitgroup_done(&wg2);
 }
 
-static void mpmc_4x4(long n) {
-  each = n / 4;
+static void mpmc(int k, long n) {
+  each = n / k;
   in = make(64);
-  gos_waitgroup_add(&wg, 4);
-  gos_waitgroup_add(&wg2, 4);
+  gos_waitgroup_add(&wg, k);
+  gos_waitgroup_add(&wg2, k);
   start();
-  for (int i = 0; i < 4; i++) go(mpmc_consumer, in);
-  for (int i = 0; i < 4; i++) go(mpmc_producer, in);
+  for (int i = 0; i < k; i++) go(mpmc_consumer, in);
+  for (int i = 0; i < k; i++) go(mpmc_producer, in);
   gos_waitgroup_wait(&wg);
   gos_chan_close(in);
   gos_waitgroup_wait(&wg2);
   stop();
+}
+
+static void mpmc_4x4(long n) { mpmc(4, n); }
+static void mpmc_100x100(long n) { mpmc(100, n); }
+
+static void waits_for_close(void *c) {
+  gos_waitgroup_done(&wg2);
+  expect(gos_chan_recv(c, NULL), GOS_CLOSED);
+  gos_waitgroup_done(&wg);
+}
+
+static void close_broadcast(long n) { /* an operation is a goroutine of 10,000 woken by a close */
+  enum { CROWD = 10000 };
+  for (long round = n / CROWD; round > 0; round--) {
+    gos_chan *c = make(0);
+    gos_waitgroup_add(&wg, CROWD);
+    gos_waitgroup_add(&wg2, CROWD);
+    for (int i = 0; i < CROWD; i++) go(waits_for_close, c);
+    gos_waitgroup_wait(&wg2);
+    int64_t before = spent;
+    start();
+    gos_chan_close(c);
+    gos_waitgroup_wait(&wg);
+    stop();
+    spent += before;
+    gos_chan_release(c);
+  }
 }
 
 /* ---- select -------------------------------------------------------------------------- */
@@ -287,6 +329,27 @@ static void mutex_100(long n) {
   gos_waitgroup_add(&wg, 100);
   start();
   for (int i = 0; i < 100; i++) go(locker, NULL);
+  gos_waitgroup_wait(&wg);
+  stop();
+  expect(guarded, each * 100);
+}
+
+static void yielding_locker(void *unused) {
+  (void)unused;
+  for (int64_t i = 0; i < each; i++) {
+    gos_mutex_lock(&mu);
+    guarded++;
+    gos_gosched();
+    gos_mutex_unlock(&mu);
+  }
+  gos_waitgroup_done(&wg);
+}
+
+static void mutex_yield(long n) { /* 100 goroutines; the holder lets others run */
+  each = n / 100;
+  gos_waitgroup_add(&wg, 100);
+  start();
+  for (int i = 0; i < 100; i++) go(yielding_locker, NULL);
   gos_waitgroup_wait(&wg);
   stop();
   expect(guarded, each * 100);
@@ -438,6 +501,31 @@ static void timer_create_stop(long n) {
   stop();
 }
 
+static void sleeper(void *d) {
+  must(gos_sleep(*(const int64_t *)d));
+  gos_waitgroup_done(&wg);
+}
+
+static int64_t cpu(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static void sleepers(long n) { /* n goroutines that each sleep 1 to 100 ms, ten rounds: CPU time each */
+  static int64_t d[100];
+  for (int i = 0; i < 100; i++) d[i] = (i + 1) * INT64_C(1000000);
+  int64_t before = cpu();
+  start();
+  for (int round = 0; round < 10; round++) {
+    gos_waitgroup_add(&wg, n);
+    for (long i = 0; i < n; i++) go(sleeper, &d[i % 100]);
+    gos_waitgroup_wait(&wg);
+  }
+  stop();
+  value = (cpu() - before) / (10.0 * n);
+}
+
 /* Kilobytes in memory, page tables included. */
 static int64_t memory(void) {
   FILE *f = must_have(fopen("/proc/self/status", "r"));
@@ -525,12 +613,15 @@ static const struct workload {
     {"yield", yield, 5000000, "ns"},
     {"spawn_join_1k", spawn_join_1k, 2000000, "ns"},
     {"spawn_join_100k", spawn_join_100k, 1000000, "ns"},
+    {"spawn_chain", spawn_chain, 2000000, "ns"},
     {"pingpong", pingpong, 1000000, "ns"},
     {"stream", stream, 3000000, "ns"},
     {"spsc_1", spsc_1, 3000000, "ns"},
     {"spsc_64", spsc_64, 10000000, "ns"},
     {"spsc_1024", spsc_1024, 10000000, "ns"},
     {"mpmc_4x4", mpmc_4x4, 4000000, "ns"},
+    {"mpmc_100x100", mpmc_100x100, 4000000, "ns"},
+    {"close_broadcast", close_broadcast, 200000, "ns"},
     {"select2_ready", select2_ready, 5000000, "ns"},
     {"select4_ready", select4_ready, 5000000, "ns"},
     {"select2_block", select2_block, 2000000, "ns"},
@@ -540,6 +631,7 @@ static const struct workload {
     {"select_timeout", select_timeout, 1000000, "ns"},
     {"mutex_uncontended", mutex_uncontended, 50000000, "ns"},
     {"mutex_100", mutex_100, 5000000, "ns"},
+    {"mutex_yield", mutex_yield, 1000000, "ns"},
     {"waitgroup", waitgroup, 50000000, "ns"},
     {"threadring", threadring, 1000000, "ns"},
     {"sieve", sieve, 2000, "ns"},
@@ -547,6 +639,7 @@ static const struct workload {
     {"fanout", fanout, 1000000, "ns"},
     {"pipeline_100", pipeline_100, 2020000, "ns"},
     {"timer_create_stop", timer_create_stop, 2000000, "ns"},
+    {"sleepers_100k", sleepers, 100000, "ns of CPU"},
     {"memory_100k", memory_parked, 100000, "bytes"},
     {"memory_1m", memory_parked, 1000000, "bytes"},
     {"late_beside_spinners", late_beside_spinners, 100, "ns"},

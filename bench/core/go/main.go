@@ -118,22 +118,26 @@ func streamThrough(capacity int) func(int64) {
 	}
 }
 
-func mpmc4x4(n int64) {
+func mpmc(k int64) func(int64) {
+	return func(n int64) { mpmcOf(k, n) }
+}
+
+func mpmcOf(k, n int64) {
 	in := make(chan int64, 64)
 	var producers, consumers sync.WaitGroup
-	producers.Add(4)
-	consumers.Add(4)
+	producers.Add(int(k))
+	consumers.Add(int(k))
 	start()
-	for i := 0; i < 4; i++ {
+	for i := int64(0); i < k; i++ {
 		go func() {
 			for range in {
 			}
 			consumers.Done()
 		}()
 	}
-	for i := 0; i < 4; i++ {
+	for i := int64(0); i < k; i++ {
 		go func() {
-			sendEach(in, n/4)
+			sendEach(in, n/k)
 			producers.Done()
 		}()
 	}
@@ -296,6 +300,91 @@ func mutex100(n int64) {
 	wg.Wait()
 	stop()
 	expect(guarded, n/100*100)
+}
+
+func mutexYield(n int64) {
+	var wg sync.WaitGroup
+	wg.Add(100)
+	start()
+	for i := 0; i < 100; i++ {
+		go func() {
+			for i := int64(0); i < n/100; i++ {
+				mu.Lock()
+				guarded++
+				runtime.Gosched()
+				mu.Unlock()
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	stop()
+	expect(guarded, n/100*100)
+}
+
+func spawnChain(n int64) {
+	var wg sync.WaitGroup
+	wg.Add(1)
+	var linksOn func(left int64)
+	linksOn = func(left int64) {
+		if left > 0 {
+			go linksOn(left - 1)
+		} else {
+			wg.Done()
+		}
+	}
+	start()
+	go linksOn(n)
+	wg.Wait()
+	stop()
+}
+
+func closeBroadcast(n int64) {
+	const crowd = 10000
+	for round := n / crowd; round > 0; round-- {
+		c := make(chan int64)
+		var ready, woken sync.WaitGroup
+		ready.Add(crowd)
+		woken.Add(crowd)
+		for i := 0; i < crowd; i++ {
+			go func() {
+				ready.Done()
+				<-c
+				woken.Done()
+			}()
+		}
+		ready.Wait()
+		before := spent
+		start()
+		close(c)
+		woken.Wait()
+		stop()
+		spent += before
+	}
+}
+
+func cpu() int64 {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+func sleepers(n int64) {
+	before := cpu()
+	start()
+	for round := 0; round < 10; round++ {
+		var wg sync.WaitGroup
+		wg.Add(int(n))
+		for i := int64(0); i < n; i++ {
+			go func() {
+				time.Sleep(time.Duration(i%100+1) * time.Millisecond)
+				wg.Done()
+			}()
+		}
+		wg.Wait()
+	}
+	stop()
+	value = float64(cpu()-before) / (10 * float64(n))
 }
 
 func waitgroup(n int64) {
@@ -521,12 +610,15 @@ var workloads = []workload{
 	{"yield", yield, 5000000, "ns"},
 	{"spawn_join_1k", spawnJoin(1000), 2000000, "ns"},
 	{"spawn_join_100k", spawnJoin(100000), 1000000, "ns"},
+	{"spawn_chain", spawnChain, 2000000, "ns"},
 	{"pingpong", pingpong, 1000000, "ns"},
 	{"stream", streamThrough(0), 3000000, "ns"},
 	{"spsc_1", streamThrough(1), 3000000, "ns"},
 	{"spsc_64", streamThrough(64), 10000000, "ns"},
 	{"spsc_1024", streamThrough(1024), 10000000, "ns"},
-	{"mpmc_4x4", mpmc4x4, 4000000, "ns"},
+	{"mpmc_4x4", mpmc(4), 4000000, "ns"},
+	{"mpmc_100x100", mpmc(100), 4000000, "ns"},
+	{"close_broadcast", closeBroadcast, 200000, "ns"},
 	{"select2_ready", select2Ready, 5000000, "ns"},
 	{"select4_ready", select4Ready, 5000000, "ns"},
 	{"select2_block", select2Block, 2000000, "ns"},
@@ -536,6 +628,7 @@ var workloads = []workload{
 	{"select_timeout", selectTimeout, 1000000, "ns"},
 	{"mutex_uncontended", mutexUncontended, 50000000, "ns"},
 	{"mutex_100", mutex100, 5000000, "ns"},
+	{"mutex_yield", mutexYield, 1000000, "ns"},
 	{"waitgroup", waitgroup, 50000000, "ns"},
 	{"threadring", threadring, 1000000, "ns"},
 	{"sieve", sieve, 2000, "ns"},
@@ -543,6 +636,7 @@ var workloads = []workload{
 	{"fanout", fanout, 1000000, "ns"},
 	{"pipeline_100", pipeline100, 2020000, "ns"},
 	{"timer_create_stop", timerCreateStop, 2000000, "ns"},
+	{"sleepers_100k", sleepers, 100000, "ns of CPU"},
 	{"memory_100k", memoryParked, 100000, "bytes"},
 	{"memory_1m", memoryParked, 1000000, "bytes"},
 	{"late_beside_spinners", lateBesideSpinners, 100, "ns"},

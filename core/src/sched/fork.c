@@ -10,13 +10,6 @@
 
 void (*gosi_lot_after_fork)(void);
 
-static void forget_timers(gosi_timers *ts) {
-  for (int i = 0; i < ts->n; i++) ts->heap[i]->slot = -1;
-  ts->n = 0;
-  ts->next = GOS_FOREVER;
-  ts->lock.word = 0;
-}
-
 static void forget_g(gos_g *g, void *me) {
   if (g == me || g->status == G_DEAD) return;
   g->claim = 1;
@@ -39,7 +32,7 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
   r->nrun = 0;
   r->idle_ms = NULL;
   r->handing = r->kicking = 0;
-  forget_timers(&r->timers);
+  gosi_timers_forget(&r->timers);
   if (m->realm != r || m->foreign) {
     r->closed = 1; /* none of its goroutines lives */
     return;
@@ -69,7 +62,7 @@ static void in_child(void) {
   gosi_rt.idle_ps = NULL;
   gosi_rt.nthreads = m ? 1 : 0;
   gosi_rt.nforeign = m && m->foreign ? 1 : 0;
-  forget_timers(&gosi_rt.timers);
+  gosi_timers_forget(&gosi_rt.timers);
   gosi_g_visit(forget_g, m ? m->cur : NULL);
   for (int i = gosi_rt.nprocs; i-- > 0;) {
     gosi_p *p = &gosi_rt.ps[i];

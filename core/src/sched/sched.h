@@ -114,7 +114,10 @@ typedef struct gosi_extra {
 struct gos_g {
   gosi_context ctx;
   gos_g *next; /* run queue or free list */
-  void (*fn)(void *);
+  union {
+    void (*fn)(void *);
+    gosi_m *m; /* foreign: its thread */
+  };
   void *arg;
   gosi_fiber *fiber;
   gos_realm *realm; /* whose goroutine it is; NULL: C's own */
@@ -135,7 +138,6 @@ struct gos_g {
   gosi_waiter *fired;
 
   gosi_timer timer; /* of a wait with a deadline */
-  gosi_m *m;        /* foreign: its thread */
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Free Gs: n at head, and a batch that waits to be used or given back. */

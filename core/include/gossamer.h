@@ -38,6 +38,7 @@ typedef int64_t gos_ns;
 typedef struct gos_g gos_g;
 typedef struct gos_chan gos_chan;
 typedef struct gos_timer gos_timer;
+typedef struct gos_ctx gos_ctx;
 
 /* Error codes. gos_strerror() gives their text, in Go's words where Go has them. */
 enum {
@@ -191,6 +192,66 @@ typedef struct gos_once {
   gos_mutex mu;
 } gos_once;
 void gos_once_do(gos_once *o, void (*fn)(void *), void *arg);
+
+/* ---- context ------------------------------------------------------------------
+   What may be given up together. All calls are thread-safe; a context is counted: every call that
+   returns a gos_ctx * gives a reference (NULL: no memory), a child keeps its parent alive, and a
+   NULL parent stands for the background. */
+/* Never ends, has no values. Not counted: retain and release do nothing. Go: context.Background. */
+gos_ctx *gos_background(void);
+/* Ends when its parent does, or by gos_cancel(). Go: context.WithCancel. One that is released
+   without having ended leaves its parent and is forgotten, as an unreachable one is in Go. */
+gos_ctx *gos_with_cancel(gos_ctx *p);
+/* Also ends, with GOS_TIMEDOUT, when d has passed or t has come (then it is born ended). The
+   timer goes with the context. Go: context.WithTimeout, WithDeadline. */
+gos_ctx *gos_with_timeout(gos_ctx *p, gos_ns d);
+gos_ctx *gos_with_deadline(gos_ctx *p, gos_ns t);
+/* The same context with a value more. The key is compared by address; NULL is refused (NULL). It
+   cannot be cancelled by itself: cancel the one it was made from. Go: context.WithValue. */
+gos_ctx *gos_with_value(gos_ctx *p, const void *key, void *val);
+/* Its values without its end: never ends. Go: context.WithoutCancel. */
+gos_ctx *gos_without_cancel(gos_ctx *p);
+/* For cleaning up: ends d after its parent has ended, with the parent's error and cause; at once
+   if there is no memory for a timer then. */
+gos_ctx *gos_with_grace(gos_ctx *p, gos_ns d);
+/* Ends when a or b does, with the error and cause of that one; values of a, then of b; the earlier
+   deadline. NULL also when more than 64 are merged into one another. */
+gos_ctx *gos_merge(gos_ctx *a, gos_ctx *b);
+gos_ctx *gos_ctx_retain(gos_ctx *x);
+void gos_ctx_release(gos_ctx *x);
+/* Ends x and all below it; when it returns they have ended. The first cause stays: any int, 0
+   stands for GOS_CANCELED. Nothing happens to one that cannot be cancelled (background, with_value,
+   without_cancel). Go: CancelFunc, CancelCauseFunc. */
+void gos_cancel(gos_ctx *x, int cause);
+/* Closed when x has ended; elements of 0 bytes. Borrowed: lives as long as x (or retain it). NULL,
+   the nil channel, for one that never ends. With no memory for a channel, x ends, with the cause
+   GOS_NOMEM: a wait for it must not last for ever. Go: ctx.Done(). */
+gos_chan *gos_ctx_done(gos_ctx *x);
+/* GOS_OK until it has ended, then GOS_CANCELED or GOS_TIMEDOUT. Go: ctx.Err(). */
+int gos_ctx_err(gos_ctx *x);
+/* GOS_OK until it has ended, then what was given to gos_cancel(), or GOS_TIMEDOUT. Go: context.Cause. */
+int gos_ctx_cause(gos_ctx *x);
+/* The value of the nearest key, or NULL. Go: ctx.Value(). */
+void *gos_ctx_value(gos_ctx *x, const void *key);
+/* 1 and the time at which x will end at the latest in *t, or 0 and GOS_FOREVER. Go: ctx.Deadline(). */
+int gos_ctx_deadline(gos_ctx *x, gos_ns *t);
+/* f(a) in a goroutine of its own once x has ended (at once if it has). GOS_OK, GOS_INVAL, GOS_NOMEM;
+   a call that was promised is made as soon as there is memory. It keeps x alive until f has started
+   or is stopped. *stop, if stop is given, is a handle to be given to gos_ctx_stop() once, sooner or
+   later; it keeps x alive too. Go: context.AfterFunc. */
+int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop);
+/* 1: f will not run; 0: it has started. Frees the handle in either case. */
+int gos_ctx_stop(void *stop);
+/* The blocking calls obeying a context: GOS_CANCELED when it was cancelled, GOS_TIMEDOUT when its
+   deadline passed, and nothing was sent, received or locked. One that had ended before wins over
+   what could be done at once. NULL, the background: the plain call. */
+int gos_chan_send_ctx(gos_chan *c, const void *v, gos_ctx *x);
+int gos_chan_recv_ctx(gos_chan *c, void *out, gos_ctx *x);
+int gos_select_ctx(gos_case *cases, int n, gos_ctx *x);
+int gos_sleep_ctx(gos_ns d, gos_ctx *x);
+int gos_join_ctx(gos_g *g, gos_ctx *x);
+int gos_mutex_lock_ctx(gos_mutex *mu, gos_ctx *x);
+int gos_waitgroup_wait_ctx(gos_waitgroup *wg, gos_ctx *x);
 
 /* ---- looking at it ------------------------------------------------------------ */
 typedef struct gos_info {

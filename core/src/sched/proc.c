@@ -686,7 +686,7 @@ void gosi_end(gosi_m *m, gos_g *g) {
 /* ---- waits that can end early -------------------------------------------------------------------------------- */
 bool gosi_arm_slow(gos_g *g, gos_ns deadline) {
   if (g->flags & GF_FOREIGN) g->timer.when = deadline;
-  gosi_store_seq(&g->claim, 0u); /* pairs with the flag and the CAS in gos_interrupt: one of us sees the other */
+  gosi_store_seq(&g->claim, 0u); /* pairs with flag and CAS of gos_interrupt and of a context's end: one sees the other */
   if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) {
     g->timer.kind = TIMER_WAIT;
     g->timer.g = g;
@@ -698,9 +698,10 @@ bool gosi_arm_slow(gos_g *g, gos_ns deadline) {
       return false;
     }
   }
-  if (likely(!gosi_load_seq(&g->interrupted)) || !gosi_cas(&g->claim, 0u, 1u)) return true;
-  gosi_store(&g->interrupted, (uint8_t)0);
-  g->result = GOS_CANCELED;
+  uint8_t *why = gosi_load_seq(&g->ended) ? &g->ended : gosi_load_seq(&g->interrupted) ? &g->interrupted : NULL;
+  if (likely(!why) || !gosi_cas(&g->claim, 0u, 1u)) return true;
+  gosi_store(why, (uint8_t)0);
+  g->result = why == &g->ended ? GOSI_ENDED : GOS_CANCELED;
   if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) gosi_timer_remove(&g->timer);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   return false;

@@ -42,6 +42,7 @@ enum gosi_reason {
   WAIT_WAITGROUP,
   WAIT_JOIN,
   WAIT_ONCE,
+  WAIT_SEMAPHORE,
   WAIT_REASONS
 };
 
@@ -95,6 +96,9 @@ ALWAYS_INLINE void gosi_waitq_remove(gosi_waitq *q, gosi_waiter *w) {
 /* ---- G ----------------------------------------------------------------------------- */
 enum gosi_status { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD };
 enum { GF_MAIN = 1, GF_FOREIGN = 2 }; /* fixed before the G is seen by others */
+enum { GF_OBEYS = 4 };                /* its own: its next wait may be ended by a context, from any thread */
+/* The result of a wait that a context ended; never leaves the library. */
+enum { GOSI_ENDED = -90 };
 
 typedef struct gosi_defer {
   struct gosi_defer *next;
@@ -123,6 +127,7 @@ struct gos_g {
   int result;     /* why the wait ended: GOS_OK, GOS_TIMEDOUT, GOS_CANCELED, ... */
   uint8_t status, reason, flags, cls;
   uint8_t interrupted; /* gos_interrupt came between two waits */
+  uint8_t ended;       /* the context it obeys ended between two waits */
   uint32_t refs;       /* one for running, one a handle */
   gosi_m *m;           /* foreign: its thread */
   uint64_t id, creator;
@@ -298,7 +303,7 @@ bool gosi_arm_slow(gos_g *g, gos_ns deadline);
 int gosi_disarm(gos_g *g, gos_ns deadline);
 /* How a wait of g has to be claimed, unless on a confined channel. */
 ALWAYS_INLINE uint8_t gosi_claim_mode(gos_g *g, gos_ns deadline) {
-  return deadline != GOS_FOREVER || gosi_load(&g->refs) > 1 || (g->flags & (GF_MAIN | GF_FOREIGN)) ? CLAIM_ATOMIC
+  return deadline != GOS_FOREVER || gosi_load(&g->refs) > 1 || (g->flags & (GF_MAIN | GF_FOREIGN | GF_OBEYS)) ? CLAIM_ATOMIC
                                                                                                    : CLAIM_NONE;
 }
 

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 #include <gossamer/host.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include "context/context.h"
@@ -634,6 +635,7 @@ TEST(foreign_threads_cancel) {
 #if !TEST_TSAN && !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
 TEST(no_memory) {
   enum { FUNCS = 5000 };
+  mallopt(M_ARENA_MAX, 1); /* else memory runs out only when all arenas have */
   unsigned long pages = 0;
   struct rlimit was, is;
   gos_ctx *x = gos_with_cancel(NULL), *c = gos_with_cancel(x);

@@ -337,8 +337,7 @@ static gos_chan *confined;
 static void realm_waits(void *arg) {
   long *e = arg;
   *e = gos_chan_recv_ctx(confined, NULL, ctx);
-  if (*e == GOS_CANCELED)
-    *e = gos_select_ctx((gos_case[]){GOS_RECV(confined, NULL), GOS_RECV(NULL, NULL)}, 2, ctx);
+  if (*e == GOS_CANCELED) *e = gos_select_ctx((gos_case[]){GOS_RECV(confined, NULL), GOS_RECV(NULL, NULL)}, 2, ctx);
 }
 static void *cancels_after_a_while(void *arg) {
   usleep(1000); /* so that it usually waits by then; either way it must end */

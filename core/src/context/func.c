@@ -49,10 +49,13 @@ static void fire(gosi_m *m, gosi_timer *t, uint32_t seq, gos_ns now) {
   start(m, take_late(true));
 }
 
-static void put_late(gosi_ctx_place *n) {
+/* All of the list, which has a first one. */
+static void put_late(gosi_ctx_place *list) {
+  gosi_ctx_place **end = &list->next;
+  while (*end) end = &(*end)->next;
   gosi_lock_take(&late_lock);
-  n->next = late;
-  gosi_store(&late, n);
+  *end = late;
+  gosi_store(&late, list);
   bool set = !waiting;
   waiting = true;
   gosi_lock_drop(&late_lock);
@@ -66,8 +69,12 @@ static void put_late(gosi_ctx_place *n) {
 static void start(gosi_m *m, gosi_ctx_place *list) {
   while (list) {
     func *r = (func *)list;
-    list = list->next;
-    if (gosi_spawn(m, NULL, run, r, r->site, NULL)) put_late(&r->place);
+    gosi_ctx_place *next = list->next; /* r may be gone once it has started */
+    if (gosi_spawn(m, NULL, run, r, r->site, NULL)) {
+      put_late(list); /* the others would not fare better */
+      return;
+    }
+    list = next;
   }
 }
 

@@ -138,18 +138,20 @@ int gos_limiter_wait_ctx(gos_limiter *l, int n, gos_ctx *x) {
 }
 
 double gos_limiter_limit(gos_limiter *l) {
+  if (!l) return 0;
   gosi_lock_take(&l->lock);
   double limit = l->limit;
   gosi_lock_drop(&l->lock);
   return limit;
 }
 int gos_limiter_burst(gos_limiter *l) {
+  if (!l) return 0;
   gosi_lock_take(&l->lock);
   int burst = l->burst;
   gosi_lock_drop(&l->lock);
   return burst;
 }
-double gos_limiter_tokens(gos_limiter *l) { return gosi_limiter_tokens(l, gosi_os_now()); }
+double gos_limiter_tokens(gos_limiter *l) { return !l ? 0 : gosi_limiter_tokens(l, gosi_os_now()); }
 int gos_limiter_set_limit(gos_limiter *l, double per_second) {
   if (!l || per_second != per_second) return GOS_INVAL;
   gosi_limiter_set(l, &per_second, NULL, gosi_os_now());

@@ -184,14 +184,17 @@ static void interrupted_then_ended(void *arg) {
   (void)arg;
   CHECK_EQ(gos_chan_recv_ctx(empty, NULL, ctx), GOS_CANCELED); /* by the interrupt */
   CHECK_EQ(gos_ctx_err(ctx), GOS_OK);
-  CHECK_EQ(gos_chan_recv_ctx(empty, NULL, ctx), GOS_TIMEDOUT);
+  CHECK_EQ(wait_select(), GOS_CANCELED);
+  CHECK_EQ(gos_ctx_err(ctx), GOS_CANCELED);
 }
 TEST(an_interrupt_leaves_the_context_alone) {
   set_up();
-  ctx = gos_with_timeout(NULL, 20 * MS);
+  ctx = gos_with_cancel(NULL);
   gos_g *g = spawn(interrupted_then_ended, NULL);
   until_parked(g, "chan receive");
   gos_interrupt(g);
+  until_parked(g, "select");
+  gos_cancel(ctx, 0);
   finish(g);
   gos_ctx_release(ctx);
 }
@@ -339,11 +342,7 @@ static void realm_waits(void *arg) {
   *e = gos_chan_recv_ctx(confined, NULL, ctx);
   if (*e == GOS_CANCELED) *e = gos_select_ctx((gos_case[]){GOS_RECV(confined, NULL), GOS_RECV(NULL, NULL)}, 2, ctx);
 }
-static void *cancels_after_a_while(void *arg) {
-  usleep(1000); /* so that it usually waits by then; either way it must end */
-  gos_cancel(arg, 0);
-  return NULL;
-}
+static void *cancels_outside(void *arg) { return gos_cancel(arg, 0), NULL; }
 
 TEST_RAW(a_confined_channel) {
   int e = 0;
@@ -356,11 +355,9 @@ TEST_RAW(a_confined_channel) {
     gos_g *g;
     ctx = gos_with_cancel(NULL);
     CHECK_EQ(gos_realm_go(realm, NULL, 0, realm_waits, &result, &g), GOS_OK);
-    CHECK_EQ(pthread_create(&t, NULL, cancels_after_a_while, ctx), 0);
-    if (i % 2) {
-      gos_gosched();
-      CHECK_EQ(gos_chan_send_ctx(confined, &v, NULL), GOS_OK);
-    }
+    if (i % 3) until_parked(g, "chan receive");
+    if (i % 2) CHECK_EQ(gos_chan_send_ctx(confined, &v, NULL), GOS_OK);
+    CHECK_EQ(pthread_create(&t, NULL, cancels_outside, ctx), 0);
     CHECK_EQ(gos_join(g, GOS_FOREVER), GOS_OK);
     CHECK_EQ(result, i % 2 ? GOS_OK : GOS_CANCELED);
     pthread_join(t, NULL);

@@ -21,7 +21,7 @@ static int answers_late(void *arg, void **val) {
   return answers(arg, val);
 }
 static int leaves(void *arg, void **val) {
-  *val = arg;
+  answers(arg, val);
   gos_chan_recv(gate, NULL);
   gos_goexit();
   return 1;
@@ -148,20 +148,17 @@ TEST(left_by_goexit) {
     gate = gos_chan_make(0, 0);
     gos_chan *c = how == 0 ? gos_flight_do_chan(fl, "key", leaves, NULL) : NULL;
     if (how == 1) leader = spawn(leads, NULL), until_parked(leader, "chan receive");
-    if (how == 2) {
-      CHECK_EQ(pthread_create(&t, NULL, leads_outside, NULL), 0);
-      usleep(3000); /* a follower that comes first leads, and is let go below as well */
-    }
-    if (how < 2)
-      for (int i = 0; i < 3; i++) g[i] = spawn(follows, NULL), until_parked(g[i], "sync.WaitGroup.Wait");
-    gos_chan *also = how < 2 ? gos_flight_do_chan(fl, "key", leaves, NULL) : NULL;
+    if (how == 2) CHECK_EQ(pthread_create(&t, NULL, leads_outside, NULL), 0);
+    while (calls <= how * 2) gos_gosched();
+    for (int i = 0; i < 3; i++) g[i] = spawn(follows, NULL), until_parked(g[i], "sync.WaitGroup.Wait");
+    gos_chan *also = gos_flight_do_chan(fl, "key", leaves, NULL);
     CHECK_EQ(gos_chan_send(gate, NULL), GOS_OK);
     struct gos_flight_result r = {0};
     if (c) CHECK_EQ(gos_chan_recv(c, &r), GOS_OK);
     if (c) CHECK_EQ(r.err, GOS_CANCELED);
-    if (also) CHECK_EQ(gos_chan_recv(also, &r), GOS_OK);
-    if (also) CHECK_EQ(r.err, GOS_CANCELED);
-    for (int i = 0; how < 2 && i < 3; i++) finish(g[i]);
+    CHECK_EQ(gos_chan_recv(also, &r), GOS_OK);
+    CHECK_EQ(r.err, GOS_CANCELED);
+    for (int i = 0; i < 3; i++) finish(g[i]);
     if (leader) finish(leader);
     if (how == 2) pthread_join(t, NULL);
     CHECK_EQ(gos_flight_do(fl, "key", answers, NULL, NULL, NULL), GOS_OK); /* the key is free again */

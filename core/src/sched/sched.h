@@ -303,8 +303,9 @@ bool gosi_arm_slow(gos_g *g, gos_ns deadline);
 int gosi_disarm(gos_g *g, gos_ns deadline);
 /* How a wait of g has to be claimed, unless on a confined channel. */
 ALWAYS_INLINE uint8_t gosi_claim_mode(gos_g *g, gos_ns deadline) {
-  return deadline != GOS_FOREVER || gosi_load(&g->refs) > 1 || (g->flags & (GF_MAIN | GF_FOREIGN | GF_OBEYS)) ? CLAIM_ATOMIC
-                                                                                                   : CLAIM_NONE;
+  return deadline != GOS_FOREVER || gosi_load(&g->refs) > 1 || (g->flags & (GF_MAIN | GF_FOREIGN | GF_OBEYS))
+             ? CLAIM_ATOMIC
+             : CLAIM_NONE;
 }
 
 ALWAYS_INLINE bool gosi_arm(gosi_waiter *w, gos_ns deadline) {

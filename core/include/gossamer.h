@@ -240,9 +240,10 @@ void *gos_ctx_value(gos_ctx *x, const void *key);
 /* 1 and the time at which x will end at the latest in *t, or 0 and GOS_FOREVER. Go: ctx.Deadline(). */
 int gos_ctx_deadline(gos_ctx *x, gos_ns *t);
 /* f(a) in a goroutine of its own once x has ended (at once if it has). GOS_OK, GOS_INVAL, GOS_NOMEM;
-   a call that was promised is made as soon as there is memory. It keeps x alive until f has started
-   or is stopped. *stop, if stop is given, is a handle to be given to gos_ctx_stop() once, sooner or
-   later; it keeps x alive too. Go: context.AfterFunc. */
+   a call that was promised is made as soon as there is memory. Until f has started or is stopped
+   it keeps x alive, so on one that nobody ends it stays for good. *stop, if stop is given, is a
+   handle to be given to gos_ctx_stop() once, sooner or later; it keeps x alive too. Go:
+   context.AfterFunc. */
 int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop);
 /* 1: f will not run; 0: it has started. Frees the handle in either case. */
 int gos_ctx_stop(void *stop);

@@ -365,6 +365,25 @@ static void waitgroup(long n) {
   stop();
 }
 
+/* ---- context --------------------------------------------------------------------------- */
+enum { TREE = 10000 };
+
+static void context_tree(long n) { /* an operation is a context: made, ended through the root, seen to have ended */
+  static gos_ctx *tree[TREE];
+  start();
+  for (long round = n / TREE; round > 0; round--) {
+    gos_ctx *root = must_have(gos_with_cancel(NULL));
+    for (long i = 0; i < TREE; i++) tree[i] = must_have(gos_with_cancel(i < 100 ? root : tree[i / 100 - 1]));
+    gos_cancel(root, 0);
+    for (long i = 0; i < TREE; i++) {
+      expect(gos_ctx_err(tree[i]), GOS_CANCELED);
+      gos_ctx_release(tree[i]);
+    }
+    gos_ctx_release(root);
+  }
+  stop();
+}
+
 /* ---- small programs ---------------------------------------------------------------------- */
 struct link {
   gos_chan *from, *to;
@@ -633,6 +652,7 @@ static const struct workload {
     {"mutex_100", mutex_100, 5000000, "ns"},
     {"mutex_yield", mutex_yield, 1000000, "ns"},
     {"waitgroup", waitgroup, 50000000, "ns"},
+    {"context_tree", context_tree, 1000000, "ns"},
     {"threadring", threadring, 1000000, "ns"},
     {"sieve", sieve, 2000, "ns"},
     {"skynet", skynet, 1000000, "ns"},

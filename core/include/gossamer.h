@@ -38,6 +38,11 @@ typedef int64_t gos_ns;
 typedef struct gos_g gos_g;
 typedef struct gos_chan gos_chan;
 typedef struct gos_timer gos_timer;
+typedef struct gos_ctx gos_ctx;
+typedef struct gos_errgroup gos_errgroup;
+typedef struct gos_sem gos_sem;
+typedef struct gos_flight gos_flight;
+typedef struct gos_limiter gos_limiter;
 
 /* Error codes. gos_strerror() gives their text, in Go's words where Go has them. */
 enum {
@@ -191,6 +196,150 @@ typedef struct gos_once {
   gos_mutex mu;
 } gos_once;
 void gos_once_do(gos_once *o, void (*fn)(void *), void *arg);
+
+/* ---- context ------------------------------------------------------------------
+   What may be given up together. All calls are thread-safe; a context is counted: every call that
+   returns a gos_ctx * gives a reference (NULL: no memory), a child keeps its parent alive, and a
+   NULL parent stands for the background. */
+/* Never ends, has no values. Not counted: retain and release do nothing. Go: context.Background. */
+gos_ctx *gos_background(void);
+/* Ends when its parent does, or by gos_cancel(). Go: context.WithCancel. One that is released
+   without having ended leaves its parent and is forgotten, as an unreachable one is in Go. */
+gos_ctx *gos_with_cancel(gos_ctx *p);
+/* Also ends, with GOS_TIMEDOUT, when d has passed or t has come (then it is born ended). The
+   timer goes with the context. Go: context.WithTimeout, WithDeadline. */
+gos_ctx *gos_with_timeout(gos_ctx *p, gos_ns d);
+gos_ctx *gos_with_deadline(gos_ctx *p, gos_ns t);
+/* The same context with a value more. The key is compared by address; NULL is refused (NULL). It
+   cannot be cancelled by itself: cancel the one it was made from. Go: context.WithValue. */
+gos_ctx *gos_with_value(gos_ctx *p, const void *key, void *val);
+/* Its values without its end: never ends. Go: context.WithoutCancel. */
+gos_ctx *gos_without_cancel(gos_ctx *p);
+/* For cleaning up: ends d after its parent has ended, with the parent's error and cause; at once
+   if there is no memory for a timer then. */
+gos_ctx *gos_with_grace(gos_ctx *p, gos_ns d);
+/* Ends when a or b does, with the error and cause of that one; values of a, then of b; the earlier
+   deadline. NULL also when more than 64 are merged into one another. */
+gos_ctx *gos_merge(gos_ctx *a, gos_ctx *b);
+gos_ctx *gos_ctx_retain(gos_ctx *x);
+void gos_ctx_release(gos_ctx *x);
+/* Ends x and all below it; when it returns they have ended. The first cause stays: any int, 0
+   stands for GOS_CANCELED. Nothing happens to one that cannot be cancelled (background, with_value,
+   without_cancel). Go: CancelFunc, CancelCauseFunc. */
+void gos_cancel(gos_ctx *x, int cause);
+/* Closed when x has ended; elements of 0 bytes. Borrowed: lives as long as x (or retain it). NULL,
+   the nil channel, for one that never ends. With no memory for a channel, x ends, with the cause
+   GOS_NOMEM: a wait for it must not last for ever. Go: ctx.Done(). */
+gos_chan *gos_ctx_done(gos_ctx *x);
+/* GOS_OK until it has ended, then GOS_CANCELED or GOS_TIMEDOUT. Go: ctx.Err(). */
+int gos_ctx_err(gos_ctx *x);
+/* GOS_OK until it has ended, then what was given to gos_cancel(), or GOS_TIMEDOUT. Go: context.Cause. */
+int gos_ctx_cause(gos_ctx *x);
+/* The value of the nearest key, or NULL. Go: ctx.Value(). */
+void *gos_ctx_value(gos_ctx *x, const void *key);
+/* 1 and the time at which x will end at the latest in *t, or 0 and GOS_FOREVER. Go: ctx.Deadline(). */
+int gos_ctx_deadline(gos_ctx *x, gos_ns *t);
+/* f(a) in a goroutine of its own once x has ended (at once if it has). GOS_OK, GOS_INVAL, GOS_NOMEM;
+   a call that was promised is made as soon as there is memory. Until f has started or is stopped
+   it keeps x alive, so on one that nobody ends it stays for good. *stop, if stop is given, is a
+   handle to be given to gos_ctx_stop() once, sooner or later; it keeps x alive too. Go:
+   context.AfterFunc. */
+int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop);
+/* 1: f will not run; 0: it has started. Frees the handle in either case. */
+int gos_ctx_stop(void *stop);
+/* The blocking calls obeying a context: GOS_CANCELED when it was cancelled, GOS_TIMEDOUT when its
+   deadline passed, and nothing was sent, received or locked. One that had ended before wins over
+   what could be done at once. NULL, the background: the plain call. */
+int gos_chan_send_ctx(gos_chan *c, const void *v, gos_ctx *x);
+int gos_chan_recv_ctx(gos_chan *c, void *out, gos_ctx *x);
+int gos_select_ctx(gos_case *cases, int n, gos_ctx *x);
+int gos_sleep_ctx(gos_ns d, gos_ctx *x);
+int gos_join_ctx(gos_g *g, gos_ctx *x);
+int gos_mutex_lock_ctx(gos_mutex *mu, gos_ctx *x);
+int gos_waitgroup_wait_ctx(gos_waitgroup *wg, gos_ctx *x);
+
+/* ---- errgroup: goroutines that work on one thing. Go: golang.org/x/sync/errgroup ----------- */
+/* With a context of its own below parent (NULL: the background), which the first error and the end
+   of wait cancel. NULL: no memory. Thread-safe. */
+gos_errgroup *gos_errgroup_new(gos_ctx *parent);
+/* Cancels the context. Goroutines that still run go on; what they need of the group stays. */
+void gos_errgroup_free(gos_errgroup *g);
+/* Runs fn(arg) in a goroutine; a result other than 0 is an error, and the first one becomes the
+   cause of the context's end. Waits while as many run as the limit allows (GOS_CANCELED: by
+   gos_interrupt()). One that leaves through gos_goexit() counts as without error. GOS_OK; or
+   GOS_NOMEM, GOS_INVAL, and fn does not run. */
+int gos_errgroup_go(gos_errgroup *g, int (*fn)(void *), void *arg);
+/* The same, but GOS_WOULDBLOCK instead of waiting. */
+int gos_errgroup_try_go(gos_errgroup *g, int (*fn)(void *), void *arg);
+/* At most n at once; below 0: no limit; 0: none can start. GOS_PERM while goroutines run. */
+int gos_errgroup_set_limit(gos_errgroup *g, int n);
+/* Waits until all have ended, cancels the context, returns the first error or GOS_OK. The wait
+   itself may give GOS_CANCELED (gos_interrupt), GOS_TIMEDOUT, GOS_WOULDBLOCK: the context goes on. */
+int gos_errgroup_wait(gos_errgroup *g);
+int gos_errgroup_wait_dl(gos_errgroup *g, gos_ns deadline);
+gos_ctx *gos_errgroup_ctx(gos_errgroup *g); /* borrowed */
+/* How many errors there have been, and the first n of them, in the order in which they came. */
+int gos_errgroup_errors(gos_errgroup *g, int *out, int n);
+
+/* ---- weighted semaphore. Go: golang.org/x/sync/semaphore ------------------------------------ */
+gos_sem *gos_sem_new(int64_t n); /* NULL: no memory, or n < 0 */
+void gos_sem_free(gos_sem *s);   /* nobody may be waiting */
+/* Takes n; strictly in the order of the calls, so a big request is not starved by small ones. More
+   than the size is never to be had: it waits until it is given up. GOS_OK, GOS_CANCELED,
+   GOS_TIMEDOUT, GOS_WOULDBLOCK, GOS_INVAL (n < 0). */
+int gos_sem_acquire(gos_sem *s, int64_t n);
+int gos_sem_acquire_dl(gos_sem *s, int64_t n, gos_ns deadline);
+int gos_sem_acquire_ctx(gos_sem *s, int64_t n, gos_ctx *x);
+int gos_sem_try_acquire(gos_sem *s, int64_t n); /* GOS_OK or GOS_WOULDBLOCK; not past those who wait */
+int gos_sem_release(gos_sem *s, int64_t n);     /* GOS_PERM: more than is held; nothing changed */
+
+/* ---- single flight: what many ask for at once is done once. Go: x/sync/singleflight --------- */
+struct gos_flight_result {
+  int err;
+  void *val;
+  int shared; /* others got it as well */
+};
+gos_flight *gos_flight_new(void);
+void gos_flight_free(gos_flight *f); /* calls that still run end as usual */
+/* Returns what fn returned, and in *val what it stored there. While a call of the same key runs, it
+   waits for that one's result instead (GOS_CANCELED: by gos_interrupt()). If fn leaves through
+   gos_goexit(), the others get GOS_CANCELED and NULL. The key is copied. val, shared may be NULL.
+   GOS_NOMEM, GOS_INVAL: fn did not run. */
+int gos_flight_do(gos_flight *f, const char *key, int (*fn)(void *arg, void **val), void *arg, void **val, int *shared);
+/* The same, fn in a goroutine of its own: a channel that will give one struct gos_flight_result; to
+   be released. NULL: no memory, or an argument is NULL. */
+gos_chan *gos_flight_do_chan(gos_flight *f, const char *key, int (*fn)(void *arg, void **val), void *arg);
+/* The next call of this key runs its fn, even if another still runs. */
+void gos_flight_forget(gos_flight *f, const char *key);
+
+/* ---- rate limiter: a bucket of tokens. Go: golang.org/x/time/rate ---------------------------- */
+typedef struct gos_reservation {
+  int ok;    /* 0: never, n is more than the burst */
+  int n;     /* tokens taken; 0 once given back */
+  gos_ns at; /* when it may happen; GOS_FOREVER: the limit is 0 */
+  gos_limiter *limiter;
+  double limit; /* as it was */
+} gos_reservation;
+/* per_second tokens a second (HUGE_VAL: no limit), at most burst at a time; full at first. NULL: no
+   memory, or not a number. Thread-safe. */
+gos_limiter *gos_limiter_new(double per_second, int burst);
+void gos_limiter_free(gos_limiter *l);
+int gos_limiter_allow(gos_limiter *l, int n); /* 1: n may happen now, 0: not */
+/* Takes n tokens for r->at, however late that is. GOS_OK, or GOS_INVAL: more than the burst. */
+int gos_limiter_reserve(gos_limiter *l, int n, gos_reservation *r);
+/* It will not happen: gives the tokens back that no later reservation has built upon. r is not
+   thread-safe, and its limiter must still be there. */
+void gos_reservation_cancel(gos_reservation *r);
+/* Waits until n may happen. GOS_OK; GOS_INVAL: more than the burst; GOS_TIMEDOUT at once when the
+   deadline would pass before (GOS_WOULDBLOCK for GOS_NOW); GOS_CANCELED. Then no token was taken. */
+int gos_limiter_wait(gos_limiter *l, int n);
+int gos_limiter_wait_dl(gos_limiter *l, int n, gos_ns deadline);
+int gos_limiter_wait_ctx(gos_limiter *l, int n, gos_ctx *x);
+int gos_limiter_set_limit(gos_limiter *l, double per_second);
+int gos_limiter_set_burst(gos_limiter *l, int burst);
+double gos_limiter_limit(gos_limiter *l);
+int gos_limiter_burst(gos_limiter *l);
+double gos_limiter_tokens(gos_limiter *l); /* now; negative: promised to reservations */
 
 /* ---- looking at it ------------------------------------------------------------ */
 typedef struct gos_info {

@@ -6,6 +6,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -398,6 +399,32 @@ func waitgroup(n int64) {
 	stop()
 }
 
+// ---- context
+
+const tree = 10000
+
+func contextTree(n int64) {
+	contexts := make([]context.Context, tree)
+	start()
+	for round := n / tree; round > 0; round-- {
+		root, cancel := context.WithCancel(context.Background())
+		for i := range contexts {
+			parent := root
+			if i >= 100 {
+				parent = contexts[i/100-1]
+			}
+			contexts[i], _ = context.WithCancel(parent)
+		}
+		cancel()
+		for _, c := range contexts {
+			if c.Err() != context.Canceled {
+				expect(0, 1)
+			}
+		}
+	}
+	stop()
+}
+
 // ---- small programs
 
 const ring = 503
@@ -630,6 +657,7 @@ var workloads = []workload{
 	{"mutex_100", mutex100, 5000000, "ns"},
 	{"mutex_yield", mutexYield, 1000000, "ns"},
 	{"waitgroup", waitgroup, 50000000, "ns"},
+	{"context_tree", contextTree, 1000000, "ns"},
 	{"threadring", threadring, 1000000, "ns"},
 	{"sieve", sieve, 2000, "ns"},
 	{"skynet", skynet, 1000000, "ns"},

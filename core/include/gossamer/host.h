@@ -101,6 +101,17 @@ gos_timer *gos_realm_after_func(gos_realm *r, gos_ns d, void (*fn)(void *), void
    until the next one. */
 const char *gos_realm_deadlock(gos_realm *r);
 
+/* Contexts that carry a host's objects. drop is called once, without locks, on the thread that
+   gives up the last reference, which need not hold the host's lock. NULL: nothing to drop. */
+/* As gos_cancel(), with an object beside the cause. It is x's in every case: had x ended before,
+   or cannot be cancelled, it is dropped at once. */
+void gos_cancel_with(gos_ctx *x, int cause, void *data, void (*drop)(void *data));
+/* The object that came with x's cause, or NULL. Borrowed: lives as long as any context that ended
+   through it; those below share it. */
+void *gos_ctx_cause_data(gos_ctx *x);
+/* As gos_with_value(). With NULL as result val stays the caller's. */
+gos_ctx *gos_with_value_drop(gos_ctx *p, const void *key, void *val, void (*drop)(void *val));
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -752,9 +752,10 @@ bool gosi_arm_slow(gos_g *g, gos_ns deadline) {
 }
 
 bool gosi_arm_interrupted(gos_g *g, gos_ns deadline) {
-  if (!gosi_cas(&g->claim, 0u, 1u)) return true;
-  gosi_store(&g->interrupted, (uint8_t)0);
-  g->result = GOS_CANCELED;
+  uint8_t *why = gosi_load_seq(&g->ended) ? &g->ended : gosi_load_seq(&g->interrupted) ? &g->interrupted : NULL;
+  if (!why || !gosi_cas(&g->claim, 0u, 1u)) return true;
+  gosi_store(why, (uint8_t)0);
+  g->result = why == &g->ended ? GOSI_ENDED : GOS_CANCELED;
   if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) gosi_timer_remove(&g->timer);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   return false;

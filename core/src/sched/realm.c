@@ -669,7 +669,7 @@ gos_g *gos_self(void) {
   return m && m->cur && !(m->cur->flags & GF_FOREIGN) ? m->cur : NULL;
 }
 gos_g *gos_realm_main(gos_realm *r) { return r->main; }
-void *gos_g_arg(gos_g *g) { return g->flags & (GF_MAIN | GF_FOREIGN) ? NULL : g->arg; }
+void *gos_g_arg(gos_g *g) { return gosi_load(&g->flags) & (GF_MAIN | GF_FOREIGN) ? NULL : g->arg; }
 uint64_t gos_g_id(gos_g *g) { return g->id; }
 int gos_g_alive(gos_g *g) {
   uint8_t s = gosi_load_acquire(&g->status); /* pairs with the store in gosi_g_finish */

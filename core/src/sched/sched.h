@@ -42,6 +42,7 @@ enum gosi_reason {
   WAIT_WAITGROUP,
   WAIT_JOIN,
   WAIT_ONCE,
+  WAIT_SEMAPHORE,
   WAIT_REASONS
 };
 
@@ -95,6 +96,9 @@ ALWAYS_INLINE void gosi_waitq_remove(gosi_waitq *q, gosi_waiter *w) {
 /* ---- G ----------------------------------------------------------------------------- */
 enum gosi_status { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD };
 enum { GF_MAIN = 1, GF_FOREIGN = 2 }; /* fixed before the G is seen by others */
+enum { GF_OBEYS = 4 };                /* its own: its next wait may be ended by a context, from any thread */
+/* The result of a wait that a context ended; never leaves the library. */
+enum { GOSI_ENDED = -90 };
 
 typedef struct gosi_defer {
   struct gosi_defer *next;
@@ -132,6 +136,7 @@ struct gos_g {
   gosi_extra *extra;
   gosi_lock lock;      /* guards joiners and the step to G_DEAD */
   uint8_t interrupted; /* gos_interrupt came between two waits */
+  uint8_t ended;       /* the context it obeys ended between two waits */
   gosi_waitq joiners;
 
   gosi_waiter w; /* for waits on a single queue; w.g is the goroutine itself, always */
@@ -355,20 +360,24 @@ bool gosi_arm_interrupted(gos_g *g, gos_ns deadline);
 int gosi_disarm(gos_g *g, gos_ns deadline);
 /* How a wait of g has to be claimed, unless on a confined channel. */
 ALWAYS_INLINE uint8_t gosi_claim_mode(gos_g *g, gos_ns deadline) {
-  return deadline != GOS_FOREVER || gosi_load(&g->refs) > 1 || (g->flags & (GF_MAIN | GF_FOREIGN)) ? CLAIM_ATOMIC
-                                                                                                   : CLAIM_NONE;
+  return deadline != GOS_FOREVER || gosi_load(&g->refs) > 1 || (g->flags & (GF_MAIN | GF_FOREIGN | GF_OBEYS))
+             ? CLAIM_ATOMIC
+             : CLAIM_NONE;
 }
 
-/* From here on g may be claimed. False: it was interrupted before. The store and the load are ordered for
-   gos_interrupt by its barrier: one of us sees the other. */
+/* From here on g may be claimed. False: it was interrupted before, or its context has ended. The store and the
+   load are ordered for gos_interrupt by its barrier, for a context's end by a fence here: one sees the other. */
 ALWAYS_INLINE bool gosi_arm_claim(gos_g *g) {
 #if GOSI_TSAN
   gosi_store_seq(&g->claim, 0u);
-  return likely(!gosi_load_seq(&g->interrupted));
+  return likely(!gosi_load_seq(&g->interrupted) && !gosi_load_seq(&g->ended));
 #else
   gosi_store_release(&g->claim, 0u);
   gosi_compiler_barrier();
-  if (unlikely(gosi_rt.fences)) gosi_fence();
+  if (unlikely(gosi_rt.fences || (g->flags & GF_OBEYS))) {
+    gosi_fence();
+    if (gosi_load(&g->ended)) return false;
+  }
   return likely(!gosi_load(&g->interrupted));
 #endif
 }

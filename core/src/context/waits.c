@@ -1,0 +1,34 @@
+/* Waits that obey a context. L5. SPDX-License-Identifier: Apache-2.0 */
+#include "context/context.h"
+
+int gosi_ctx_wait_begin(gosi_ctx_wait *w, gos_ctx *x) {
+  gosi_m *m = gosi_enter();
+  gos_g *g = m->cur;
+  gosi_leave_m(m);
+  *w = (gosi_ctx_wait){.place.kind = PLACE_WAIT, .g = g, .scope = x->scope};
+  int e = gosi_ctx_join(w->scope, &w->place);
+  if (!e) gosi_store(&g->flags, (uint8_t)(g->flags | GF_OBEYS));
+  return e;
+}
+
+int gosi_ctx_wait_end(gosi_ctx_wait *w, int e) {
+  gos_g *g = w->g;
+  gosi_ctx_part(w->scope, &w->place);
+  gosi_store(&g->flags, (uint8_t)(g->flags & ~GF_OBEYS));
+  gosi_store(&g->ended, (uint8_t)0); /* it came too late for this wait */
+  return e == GOSI_ENDED ? gosi_load_acquire(&w->scope->err) : e;
+}
+
+int gos_chan_send_ctx(gos_chan *c, const void *v, gos_ctx *x) { GOSI_CTX_OBEY(x, gos_chan_send_dl(c, v, dl)); }
+int gos_chan_recv_ctx(gos_chan *c, void *out, gos_ctx *x) { GOSI_CTX_OBEY(x, gos_chan_recv_dl(c, out, dl)); }
+int gos_select_ctx(gos_case *cases, int n, gos_ctx *x) { GOSI_CTX_OBEY(x, gos_select(cases, n, dl)); }
+int gos_join_ctx(gos_g *g, gos_ctx *x) { GOSI_CTX_OBEY(x, gos_join(g, dl)); }
+int gos_mutex_lock_ctx(gos_mutex *mu, gos_ctx *x) { GOSI_CTX_OBEY(x, gos_mutex_lock_dl(mu, dl)); }
+int gos_waitgroup_wait_ctx(gos_waitgroup *wg, gos_ctx *x) { GOSI_CTX_OBEY(x, gos_waitgroup_wait_dl(wg, dl)); }
+
+int gos_sleep_ctx(gos_ns d, gos_ctx *x) {
+  gosi_ctx_wait w;
+  if (!gosi_ctx_can_end(x)) return gos_sleep(d);
+  int e = gosi_ctx_wait_begin(&w, x);
+  return e ? e : gosi_ctx_wait_end(&w, gos_sleep(d));
+}

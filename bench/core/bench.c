@@ -292,6 +292,36 @@ static void mutex_100(long n) {
   expect(guarded, each * 100);
 }
 
+static gos_rwmutex rw;
+
+static void reads_and_writes(void *unused) {
+  (void)unused;
+  int64_t seen = 0;
+  for (int64_t i = 0; i < each; i++) {
+    if (i % 10 == 9) {
+      gos_rwmutex_lock(&rw);
+      guarded++;
+      gos_rwmutex_unlock(&rw);
+    } else {
+      gos_rwmutex_rlock(&rw);
+      seen += guarded;
+      gos_rwmutex_runlock(&rw);
+    }
+  }
+  if (seen < 0) must(GOS_INVAL);
+  gos_waitgroup_done(&wg);
+}
+
+static void rwmutex_90_10(long n) { /* 100 goroutines, nine reads for every write */
+  each = n / 100;
+  gos_waitgroup_add(&wg, 100);
+  start();
+  for (int i = 0; i < 100; i++) go(reads_and_writes, NULL);
+  gos_waitgroup_wait(&wg);
+  stop();
+  expect(guarded, each / 10 * 100);
+}
+
 static void waitgroup(long n) {
   gos_waitgroup_add(&wg, 1);
   start();
@@ -540,6 +570,7 @@ static const struct workload {
     {"select_timeout", select_timeout, 1000000, "ns"},
     {"mutex_uncontended", mutex_uncontended, 50000000, "ns"},
     {"mutex_100", mutex_100, 5000000, "ns"},
+    {"rwmutex_90_10", rwmutex_90_10, 10000000, "ns"},
     {"waitgroup", waitgroup, 50000000, "ns"},
     {"threadring", threadring, 1000000, "ns"},
     {"sieve", sieve, 2000, "ns"},

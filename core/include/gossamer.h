@@ -186,10 +186,45 @@ int gos_waitgroup_wait(gos_waitgroup *wg);
 int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline);
 int gos_waitgroup_go(gos_waitgroup *wg, void (*fn)(void *), void *arg);
 
+/* Many readers or one writer. A writer that waits keeps new readers out, so a goroutine must not
+   read-lock again what it holds for reading; readers that waited go in before the next writer.
+   Like a mutex it has no owner: any goroutine or thread may unlock it. Go: sync.RWMutex. */
+typedef struct gos_rwmutex {
+  uint32_t s;
+} gos_rwmutex;
+void gos_rwmutex_lock(gos_rwmutex *rw); /* goes on waiting over gos_interrupt() */
+/* GOS_OK, GOS_TIMEDOUT, GOS_WOULDBLOCK, GOS_CANCELED. Who gives up leaves no trace: readers that
+   waited for this writer go on. */
+int gos_rwmutex_lock_dl(gos_rwmutex *rw, gos_ns deadline);
+int gos_rwmutex_trylock(gos_rwmutex *rw); /* GOS_OK or GOS_WOULDBLOCK */
+int gos_rwmutex_unlock(gos_rwmutex *rw);  /* GOS_PERM: not locked for writing; nothing changed */
+void gos_rwmutex_rlock(gos_rwmutex *rw);  /* goes on waiting over gos_interrupt() */
+int gos_rwmutex_rlock_dl(gos_rwmutex *rw, gos_ns deadline);
+int gos_rwmutex_tryrlock(gos_rwmutex *rw);
+int gos_rwmutex_runlock(gos_rwmutex *rw); /* GOS_PERM: not locked for reading; nothing changed */
+
+/* Waiters are woken in the order in which they came. Go: sync.Cond. */
+typedef struct gos_cond {
+  uint32_t n;
+} gos_cond;
+/* Unlocks mu, waits for a signal, locks mu again. GOS_OK: signalled. GOS_TIMEDOUT, GOS_CANCELED,
+   GOS_WOULDBLOCK (for GOS_NOW; mu was not even unlocked): not, and no signal was used up. Whatever
+   it gives mu is held again, but for GOS_PERM: mu was not locked, nothing happened. */
+int gos_cond_wait(gos_cond *c, gos_mutex *mu);
+int gos_cond_wait_dl(gos_cond *c, gos_mutex *mu, gos_ns deadline);
+/* The same with a read-write lock held for writing, or (_r) for reading. */
+int gos_cond_wait_rw(gos_cond *c, gos_rwmutex *rw, gos_ns deadline);
+int gos_cond_wait_r(gos_cond *c, gos_rwmutex *rw, gos_ns deadline);
+/* Wakes one, or all of those that wait now. The lock may be held, but need not be. */
+void gos_cond_signal(gos_cond *c);
+void gos_cond_broadcast(gos_cond *c);
+
 typedef struct gos_once {
   uint32_t done;
   gos_mutex mu;
 } gos_once;
+/* fn(arg) for the first caller only; all callers return after it. fn that leaves by gos_goexit or
+   gos_panic counts as done. Called for the same Once from inside fn it waits for ever. */
 void gos_once_do(gos_once *o, void (*fn)(void *), void *arg);
 
 /* ---- looking at it ------------------------------------------------------------ */

@@ -298,6 +298,38 @@ func mutex100(n int64) {
 	expect(guarded, n/100*100)
 }
 
+func rwmutex9010(n int64) { // 100 goroutines, nine reads for every write
+	var mu sync.RWMutex
+	var wg sync.WaitGroup
+	var guarded int64
+	readsAndWrites := func() {
+		var seen int64
+		for i := int64(0); i < n/100; i++ {
+			if i%10 == 9 {
+				mu.Lock()
+				guarded++
+				mu.Unlock()
+			} else {
+				mu.RLock()
+				seen += guarded
+				mu.RUnlock()
+			}
+		}
+		if seen < 0 {
+			panic("overflow")
+		}
+		wg.Done()
+	}
+	wg.Add(100)
+	start()
+	for i := 0; i < 100; i++ {
+		go readsAndWrites()
+	}
+	wg.Wait()
+	stop()
+	expect(guarded, n/100/10*100)
+}
+
 func waitgroup(n int64) {
 	var wg sync.WaitGroup
 	wg.Add(1)
@@ -536,6 +568,7 @@ var workloads = []workload{
 	{"select_timeout", selectTimeout, 1000000, "ns"},
 	{"mutex_uncontended", mutexUncontended, 50000000, "ns"},
 	{"mutex_100", mutex100, 5000000, "ns"},
+	{"rwmutex_90_10", rwmutex9010, 10000000, "ns"},
 	{"waitgroup", waitgroup, 50000000, "ns"},
 	{"threadring", threadring, 1000000, "ns"},
 	{"sieve", sieve, 2000, "ns"},

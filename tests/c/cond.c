@@ -182,15 +182,46 @@ TEST(signals_race_with_timeouts) {
     gos_mutex_lock(&mu);
     gos_cond_signal(&c);
     given++;
+    CHECK(taken <= given);
     gos_mutex_unlock(&mu);
     gos_interrupt(g[i % N]);
     gos_gosched();
-    CHECK(taken <= given);
   }
   for (int i = 0; i < N; i++) finish(g[i]);
   pthread_join(t, NULL);
   CHECK_EQ(waiting, 0);
   is_empty();
+}
+
+/* One signal, sent about when three waiters time out, with a fourth behind them that does not: exactly one
+   of the four has it. */
+static void times_out(void *arg) {
+  gos_mutex_lock(&mu);
+  taken += gos_cond_wait_dl(&c, &mu, *(gos_ns *)arg) == GOS_OK;
+  gos_mutex_unlock(&mu);
+}
+
+TEST(a_signal_is_not_lost_on_a_timeout) {
+  for (long r = scaled(300); r; r--) {
+    gos_ns until = gos_now() + MS / 10;
+    gos_g *g[3], *last;
+    taken = out = got = 0;
+    for (int i = 0; i < 3; i++) g[i] = spawn(times_out, &until);
+    last = spawn(waits, NULL);
+    until_parked(last, WAITING);
+    while (gos_now() < until + (r % 16 - 8) * MS / 200) {}
+    gos_cond_signal(&c);
+    for (int i = 0; i < 3; i++) finish(g[i]);
+    gos_mutex_lock(&mu);
+    long by_others = taken;
+    gos_mutex_unlock(&mu);
+    if (by_others) {
+      CHECK_EQ(by_others, 1);
+      CHECK_EQ(gos_join(last, GOS_NOW), GOS_WOULDBLOCK);
+      gos_cond_signal(&c);
+    }
+    finish(last);
+  }
 }
 
 /* A bounded queue on two conds: no lost signal, or it hangs. */

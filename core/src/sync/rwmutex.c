@@ -82,10 +82,13 @@ static NOINLINE int rlock_slow(gos_rwmutex *rw, gos_ns deadline) {
   return e;
 }
 
-void gos_rwmutex_rlock(gos_rwmutex *rw) {
-  if (likely(came_in(rw))) return;
+static NOINLINE void rlock_late(gos_rwmutex *rw) { /* apart, so that the fast path saves no registers */
   leave(rw);
   while (rlock_slow(rw, GOS_FOREVER)) {}
+}
+
+void gos_rwmutex_rlock(gos_rwmutex *rw) {
+  if (unlikely(!came_in(rw))) rlock_late(rw);
 }
 
 int gos_rwmutex_tryrlock(gos_rwmutex *rw) {
@@ -101,14 +104,21 @@ int gos_rwmutex_rlock_dl(gos_rwmutex *rw, gos_ns deadline) {
   return rlock_slow(rw, deadline);
 }
 
-/* Nobody was inside: the count is below zero and has to come back. */
-static NOINLINE int not_read_locked(gos_rwmutex *rw) {
+static NOINLINE int runlock_slow(gos_rwmutex *rw, uint32_t was) {
+  if (was >= READER) {
+    if (was < 2 * READER) wake_claimer(rw);
+    return GOS_OK;
+  }
+  /* Nobody was inside: the count is below zero and has to come back. */
   uint32_t now = gosi_add(&rw->s, (uint32_t)READER) + READER;
   if ((now & ASLEEP) && now < READER) wake_claimer(rw); /* it saw readers that were not there */
   return GOS_PERM;
 }
 
-int gos_rwmutex_runlock(gos_rwmutex *rw) { return likely(leave(rw) >= READER) ? GOS_OK : not_read_locked(rw); }
+int gos_rwmutex_runlock(gos_rwmutex *rw) {
+  uint32_t was = gosi_sub(&rw->s, (uint32_t)READER);
+  return likely(was >= READER && !(was & ASLEEP)) ? GOS_OK : runlock_slow(rw, was);
+}
 
 /* ---- writers ---------------------------------------------------------------------------------- */
 /* v is the state just seen. */
@@ -218,9 +228,12 @@ int gos_rwmutex_lock_dl(gos_rwmutex *rw, gos_ns deadline) {
   return deadline == GOS_NOW ? gos_rwmutex_trylock(rw) : lock_slow(rw, deadline);
 }
 
-void gos_rwmutex_lock(gos_rwmutex *rw) {
-  if (likely(gosi_cas(&rw->s, 0u, (uint32_t)CLAIMED))) return;
+static NOINLINE void lock_late(gos_rwmutex *rw) {
   while (lock_slow(rw, GOS_FOREVER)) {}
+}
+
+void gos_rwmutex_lock(gos_rwmutex *rw) {
+  if (unlikely(!gosi_cas(&rw->s, 0u, (uint32_t)CLAIMED))) lock_late(rw);
 }
 
 static NOINLINE int unlock_slow(gos_rwmutex *rw) {

@@ -62,7 +62,8 @@ TEST(a_broadcast_wakes_all) {
   enum { N = 30 };
   gos_g *g[N];
   for (int round = 0; round < 3; round++) {
-    out = got = 0;
+    out = 0;
+    got = 0;
     for (intptr_t i = 0; i < N; i++) g[i] = spawn(waits, (void *)i);
     for (int i = 0; i < N; i++) until_parked(g[i], WAITING);
     settle();
@@ -205,7 +206,8 @@ TEST(a_signal_is_not_lost_on_a_timeout) {
   for (long r = scaled(300); r; r--) {
     gos_ns until = gos_now() + MS / 10;
     gos_g *g[3], *last;
-    taken = out = got = 0;
+    out = 0;
+    taken = got = 0;
     for (int i = 0; i < 3; i++) g[i] = spawn(times_out, &until);
     last = spawn(waits, NULL);
     until_parked(last, WAITING);

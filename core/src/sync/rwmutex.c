@@ -17,13 +17,15 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sync/lot.h"
 
-enum { CLAIMED = 1, DRAINING = 2, ASLEEP = 4, QUEUED = 8, FLAGS = 15, READER = 16, SPINS = 30 };
+enum { CLAIMED = 1, DRAINING = 2, ASLEEP = 4, QUEUED = 8, FLAGS = 15, READER = 16, SPINS = 4 };
 static const gos_ns starving = 1000000;
 
 ALWAYS_INLINE const void *readers(gos_rwmutex *rw) { return rw; }
 ALWAYS_INLINE const void *writers(gos_rwmutex *rw) { return (const char *)rw + 1; }
 ALWAYS_INLINE const void *claimer(gos_rwmutex *rw) { return (const char *)rw + 2; }
 
+/* Four looks: on another CPU the lock's line costs more than the few operations it is held for, so it is
+   better for one of the two to sleep soon than for both to go on pulling at it. */
 static bool can_spin(void) { return gosi_load(&gosi_rt.nprocs) > 1; }
 
 /* ---- readers ---------------------------------------------------------------------------- */

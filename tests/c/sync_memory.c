@@ -9,8 +9,10 @@ extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_memalign(size_t align, size_t size);
 static long left = -1; /* so many may succeed; -1: all. Only this thread allocates. */
 static bool refused(void) { return left == 0 || (left > 0 && left-- == 0); }
-void *calloc(size_t n, size_t size) { return refused() ? NULL : __libc_calloc(n, size); }
-int posix_memalign(void **p, size_t align, size_t size) {
+__attribute__((visibility("default"))) void *calloc(size_t n, size_t size) {
+  return refused() ? NULL : __libc_calloc(n, size);
+}
+__attribute__((visibility("default"))) int posix_memalign(void **p, size_t align, size_t size) {
   return refused() || !(*p = __libc_memalign(align, size)) ? 12 : 0;
 }
 

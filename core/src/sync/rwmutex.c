@@ -64,7 +64,6 @@ static bool reader_spin(gos_rwmutex *rw) {
 }
 
 static NOINLINE int rlock_slow(gos_rwmutex *rw, gos_ns deadline) {
-  if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
   if (reader_spin(rw)) return GOS_OK;
   gosi_m *m = gosi_enter();
   gosi_bucket *b = gosi_lot_lock(rw);

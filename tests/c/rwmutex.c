@@ -380,12 +380,19 @@ TEST(a_mistake_does_no_harm) {
   is_free();
 }
 
+static int waits_reading(const gos_info *i, void *n) {
+  *(int *)n += i->wait_reason && !strcmp(i->wait_reason, READING);
+  return 0;
+}
+
 /* What waits in the parent is not in the child of a fork. */
 TEST(fork_with_waiters) {
   opened();
   gos_rwmutex_lock(&rw);
   gos_g *r = spawn(reads, NULL), *w = spawn(writes, NULL);
   until_parked(r, READING), until_parked(w, WRITING);
+  gos_go(reads, NULL); /* without a handle nobody but the lock can end its wait */
+  for (int n = 0; n != 2; gos_gosched(), sched_yield()) n = 0, gos_foreach(waits_reading, &n);
   pid_t pid = fork();
   if (!pid) {
     CHECK_EQ(gos_rwmutex_unlock(&rw), GOS_OK);
@@ -398,7 +405,7 @@ TEST(fork_with_waiters) {
   CHECK_EQ(waitpid(pid, &st, 0), pid);
   CHECK_EQ(st, 0);
   CHECK_EQ(gos_rwmutex_unlock(&rw), GOS_OK);
-  one_leaves(), one_leaves();
+  one_leaves(), one_leaves(), one_leaves();
   finish(r);
   finish(w);
 }

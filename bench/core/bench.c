@@ -355,6 +355,93 @@ static void mutex_yield(long n) { /* 100 goroutines; the holder lets others run 
   expect(guarded, each * 100);
 }
 
+static gos_rwmutex rw;
+
+static void reads_and_writes(void *unused) {
+  (void)unused;
+  int64_t seen = 0;
+  for (int64_t i = 0; i < each; i++) {
+    if (i % 10 == 9) {
+      gos_rwmutex_lock(&rw);
+      guarded++;
+      gos_rwmutex_unlock(&rw);
+    } else {
+      gos_rwmutex_rlock(&rw);
+      seen += guarded;
+      gos_rwmutex_runlock(&rw);
+    }
+  }
+  if (seen < 0) must(GOS_INVAL);
+  gos_waitgroup_done(&wg);
+}
+
+static void rwmutex_90_10(long n) { /* 100 goroutines, nine reads for every write */
+  each = n / 100;
+  gos_waitgroup_add(&wg, 100);
+  start();
+  for (int i = 0; i < 100; i++) go(reads_and_writes, NULL);
+  gos_waitgroup_wait(&wg);
+  stop();
+  expect(guarded, each / 10 * 100);
+}
+
+static void *new_buffer(void *unused) {
+  (void)unused;
+  return must_have(malloc(1024));
+}
+
+static gos_pool *pool;
+
+static void borrower(void *unused) {
+  (void)unused;
+  for (int64_t i = 0; i < each; i++) {
+    char *buffer = gos_pool_get(pool);
+    buffer[0]++;
+    gos_pool_put(pool, buffer);
+  }
+  gos_waitgroup_done(&wg);
+}
+
+static void pool_100(long n) { /* an operation is a get and a put */
+  each = n / 100;
+  pool = must_have(gos_pool_new(new_buffer, free, NULL));
+  gos_waitgroup_add(&wg, 100);
+  start();
+  for (int i = 0; i < 100; i++) go(borrower, NULL);
+  gos_waitgroup_wait(&wg);
+  stop();
+}
+
+enum { MAP_KEYS = 1024 };
+static gos_map *map;
+
+static void map_user(void *unused) {
+  (void)unused;
+  int64_t sum = 0;
+  for (int64_t i = 0; i < each; i++) {
+    void *key = (void *)(intptr_t)(i * 7 % MAP_KEYS + 1), *v = NULL;
+    if (i % 10 == 9) {
+      must(gos_map_store(map, key, key));
+    } else {
+      must(gos_map_load(map, key, &v));
+      sum += (intptr_t)v;
+    }
+  }
+  if (sum < 0) must(GOS_INVAL);
+  gos_waitgroup_done(&wg);
+}
+
+static void map_90_10(long n) { /* 100 goroutines, nine loads for every store, 1,024 keys */
+  each = n / 100;
+  map = must_have(gos_map_new(NULL));
+  for (intptr_t i = 1; i <= MAP_KEYS; i++) must(gos_map_store(map, (void *)i, (void *)i));
+  gos_waitgroup_add(&wg, 100);
+  start();
+  for (int i = 0; i < 100; i++) go(map_user, NULL);
+  gos_waitgroup_wait(&wg);
+  stop();
+}
+
 static void waitgroup(long n) {
   gos_waitgroup_add(&wg, 1);
   start();
@@ -651,6 +738,9 @@ static const struct workload {
     {"mutex_uncontended", mutex_uncontended, 50000000, "ns"},
     {"mutex_100", mutex_100, 5000000, "ns"},
     {"mutex_yield", mutex_yield, 1000000, "ns"},
+    {"rwmutex_90_10", rwmutex_90_10, 10000000, "ns"},
+    {"pool_100", pool_100, 10000000, "ns"},
+    {"map_90_10", map_90_10, 10000000, "ns"},
     {"waitgroup", waitgroup, 50000000, "ns"},
     {"context_tree", context_tree, 1000000, "ns"},
     {"threadring", threadring, 1000000, "ns"},

@@ -38,6 +38,8 @@ typedef int64_t gos_ns;
 typedef struct gos_g gos_g;
 typedef struct gos_chan gos_chan;
 typedef struct gos_timer gos_timer;
+typedef struct gos_pool gos_pool;
+typedef struct gos_map gos_map;
 typedef struct gos_ctx gos_ctx;
 typedef struct gos_errgroup gos_errgroup;
 typedef struct gos_sem gos_sem;
@@ -191,11 +193,106 @@ int gos_waitgroup_wait(gos_waitgroup *wg);
 int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline);
 int gos_waitgroup_go(gos_waitgroup *wg, void (*fn)(void *), void *arg);
 
+/* Many readers or one writer. A writer that waits keeps new readers out, so a goroutine must not
+   read-lock again what it holds for reading; readers that waited go in before the next writer.
+   Like a mutex it has no owner: any goroutine or thread may unlock it. Go: sync.RWMutex. */
+typedef struct gos_rwmutex {
+  uint32_t s;
+} gos_rwmutex;
+void gos_rwmutex_lock(gos_rwmutex *rw); /* goes on waiting over gos_interrupt() */
+/* GOS_OK, GOS_TIMEDOUT, GOS_WOULDBLOCK, GOS_CANCELED. Who gives up leaves no trace: readers that
+   waited for this writer go on. */
+int gos_rwmutex_lock_dl(gos_rwmutex *rw, gos_ns deadline);
+int gos_rwmutex_trylock(gos_rwmutex *rw); /* GOS_OK or GOS_WOULDBLOCK */
+int gos_rwmutex_unlock(gos_rwmutex *rw);  /* GOS_PERM: not locked for writing; nothing changed */
+void gos_rwmutex_rlock(gos_rwmutex *rw);  /* goes on waiting over gos_interrupt() */
+int gos_rwmutex_rlock_dl(gos_rwmutex *rw, gos_ns deadline);
+int gos_rwmutex_tryrlock(gos_rwmutex *rw);
+int gos_rwmutex_runlock(gos_rwmutex *rw); /* GOS_PERM: not locked for reading; nothing changed */
+
+/* Waiters are woken in the order in which they came. Go: sync.Cond. */
+typedef struct gos_cond {
+  uint32_t n;
+} gos_cond;
+/* Unlocks mu, waits for a signal, locks mu again. GOS_OK: signalled. GOS_TIMEDOUT, GOS_CANCELED,
+   GOS_WOULDBLOCK (for GOS_NOW; mu was not even unlocked): not, and no signal was used up. Whatever
+   it gives mu is held again, but for GOS_PERM: mu was not locked, nothing happened. */
+int gos_cond_wait(gos_cond *c, gos_mutex *mu);
+int gos_cond_wait_dl(gos_cond *c, gos_mutex *mu, gos_ns deadline);
+/* The same with a read-write lock held for writing, or (_r) for reading. */
+int gos_cond_wait_rw(gos_cond *c, gos_rwmutex *rw, gos_ns deadline);
+int gos_cond_wait_r(gos_cond *c, gos_rwmutex *rw, gos_ns deadline);
+/* Wakes one, or all of those that wait now. The lock may be held, but need not be. */
+void gos_cond_signal(gos_cond *c);
+void gos_cond_broadcast(gos_cond *c);
+
 typedef struct gos_once {
   uint32_t done;
   gos_mutex mu;
 } gos_once;
+/* fn(arg) for the first caller only; all callers return after it. fn that leaves by gos_goexit or
+   gos_panic counts as done. Called for the same Once from inside fn it waits for ever. */
 void gos_once_do(gos_once *o, void (*fn)(void *), void *arg);
+
+/* ---- pool: things that are made again more dearly than kept -------------------------- */
+/* make (may be NULL) gives a new item, drop (may be NULL) ends one; both are called with no lock held,
+   on the goroutine that called in, and may do anything, but free the pool. NULL: no memory. Every P
+   keeps a few dozen items; of those beyond, whatever was in excess while the rest went out and came
+   back twice over is dropped by later puts; a pool that nobody uses keeps what it has. Go: sync.Pool. */
+gos_pool *gos_pool_new(void *(*make)(void *arg), void (*drop)(void *item), void *arg);
+/* Drops all items in it. Nobody else may be using it. */
+void gos_pool_free(gos_pool *pool);
+/* Any item, which is the caller's from here on. NULL only if there is none and no make, or make gave NULL. */
+void *gos_pool_get(gos_pool *pool);
+/* The item is the pool's; it may be dropped at once (no memory). NULL is ignored. */
+void gos_pool_put(gos_pool *pool, void *item);
+
+/* ---- map: for many goroutines ---------------------------------------------------------- */
+/* All optional; all get u. hash and equal decide what is one key: with neither, pointers are compared;
+   equal needs hash. Two keys that are the same pointer are equal without being asked. value_retain runs
+   under a lock of the map: it only counts (no waiting, no call into this map). All others run with no
+   lock held, on the goroutine that called in, and may do anything, but free the map. */
+typedef struct gos_map_ops {
+  uint32_t size; /* sizeof(gos_map_ops) */
+  void *u;
+  uint64_t (*hash)(void *u, const void *key, uint64_t seed); /* equal keys, equal hashes; seed: this map's own */
+  bool (*equal)(void *u, const void *a, const void *b);      /* a is a key of the map's */
+  /* What the map keeps as its key: a copy, or the key with a reference more. NULL: no memory. Also
+     called for keys that turn out to be there already: those are dropped again. Unset: the pointer. */
+  void *(*key_retain)(void *u, const void *key);
+  void (*key_drop)(void *u, void *key);
+  void (*value_retain)(void *u, void *value);
+  void (*value_drop)(void *u, void *value);
+} gos_map_ops;
+/* Who owns a value: a call that stores it hands the caller's reference over to the map, a call that does
+   not leaves it with the caller. Every value a call gives comes with a reference that is the caller's:
+   one that stays in the map is retained for it, one that leaves the map comes with the map's. Values that
+   leave the map and are not given to anybody are dropped. Without value_retain a loaded value is a bare
+   pointer, which lives as long as nobody has it dropped. Pointers for values given may be NULL.
+   NULL: no memory, ops->size is wrong, or equal without hash. Go: sync.Map. */
+gos_map *gos_map_new(const gos_map_ops *ops);
+/* Drops all keys and values. Nobody else may be using it. */
+void gos_map_free(gos_map *m);
+/* 1: found. 0: not; *value is NULL. All of them give GOS_INVAL for a NULL map. */
+int gos_map_load(gos_map *m, const void *key, void **value);
+int gos_map_store(gos_map *m, const void *key, void *value); /* GOS_OK, GOS_NOMEM */
+/* 1: there was one, *actual is it. 0: stored, *actual is value. GOS_NOMEM. */
+int gos_map_load_or_store(gos_map *m, const void *key, void *value, void **actual);
+int gos_map_load_and_delete(gos_map *m, const void *key, void **value); /* 1: there was one, *value. 0: not */
+int gos_map_delete(gos_map *m, const void *key);                        /* 1: there was one. 0: not */
+/* Stores. 1: there was one before, *old. 0: not. GOS_NOMEM. */
+int gos_map_swap(gos_map *m, const void *key, void *value, void **old);
+/* 1: the value was the pointer old; it has been replaced (and dropped). 0: it was not, or there was none. */
+int gos_map_compare_and_swap(gos_map *m, const void *key, void *old, void *value);
+int gos_map_compare_and_delete(gos_map *m, const void *key, void *old);
+/* Calls f for every key until it returns false; with no lock held: f may do anything with the map. Both
+   pointers are borrowed: they live until f returns (the value only if there is a value_retain).
+   As in Go no key comes twice, one that stays in the map throughout comes, and the value is one that the
+   key had at some time during the call; it is no snapshot of one moment. */
+void gos_map_range(gos_map *m, bool (*f)(const void *key, void *value, void *u), void *u);
+/* Deletes all entries that are there when it comes to them. Not one step: other calls happen between. */
+void gos_map_clear(gos_map *m);
+size_t gos_map_len(gos_map *m); /* exact only while nobody stores or deletes */
 
 /* ---- context ------------------------------------------------------------------
    What may be given up together. All calls are thread-safe; a context is counted: every call that

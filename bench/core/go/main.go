@@ -388,6 +388,90 @@ func sleepers(n int64) {
 	value = float64(cpu()-before) / (10 * float64(n))
 }
 
+func rwmutex9010(n int64) { // 100 goroutines, nine reads for every write
+	var mu sync.RWMutex
+	var wg sync.WaitGroup
+	var guarded int64
+	readsAndWrites := func() {
+		var seen int64
+		for i := int64(0); i < n/100; i++ {
+			if i%10 == 9 {
+				mu.Lock()
+				guarded++
+				mu.Unlock()
+			} else {
+				mu.RLock()
+				seen += guarded
+				mu.RUnlock()
+			}
+		}
+		if seen < 0 {
+			panic("overflow")
+		}
+		wg.Done()
+	}
+	wg.Add(100)
+	start()
+	for i := 0; i < 100; i++ {
+		go readsAndWrites()
+	}
+	wg.Wait()
+	stop()
+	expect(guarded, n/100/10*100)
+}
+
+func pool100(n int64) { // an operation is a get and a put
+	pool := sync.Pool{New: func() any { return new([1024]byte) }}
+	var wg sync.WaitGroup
+	wg.Add(100)
+	start()
+	for i := 0; i < 100; i++ {
+		go func() {
+			for i := int64(0); i < n/100; i++ {
+				buffer := pool.Get().(*[1024]byte)
+				buffer[0]++
+				pool.Put(buffer)
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	stop()
+}
+
+func map9010(n int64) { // 100 goroutines, nine loads for every store, 1,024 keys
+	const keys = 1024
+	var m sync.Map
+	var wg sync.WaitGroup
+	boxed := make([]any, keys+1)
+	for i := int64(1); i <= keys; i++ {
+		boxed[i] = i
+		m.Store(boxed[i], boxed[i])
+	}
+	wg.Add(100)
+	start()
+	for i := 0; i < 100; i++ {
+		go func() {
+			var sum int64
+			for i := int64(0); i < n/100; i++ {
+				key := boxed[i*7%keys+1]
+				if i%10 == 9 {
+					m.Store(key, key)
+				} else {
+					v, _ := m.Load(key)
+					sum += v.(int64)
+				}
+			}
+			if sum < 0 {
+				panic("overflow")
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	stop()
+}
+
 func waitgroup(n int64) {
 	var wg sync.WaitGroup
 	wg.Add(1)
@@ -656,6 +740,9 @@ var workloads = []workload{
 	{"mutex_uncontended", mutexUncontended, 50000000, "ns"},
 	{"mutex_100", mutex100, 5000000, "ns"},
 	{"mutex_yield", mutexYield, 1000000, "ns"},
+	{"rwmutex_90_10", rwmutex9010, 10000000, "ns"},
+	{"pool_100", pool100, 10000000, "ns"},
+	{"map_90_10", map9010, 10000000, "ns"},
 	{"waitgroup", waitgroup, 50000000, "ns"},
 	{"context_tree", contextTree, 1000000, "ns"},
 	{"threadring", threadring, 1000000, "ns"},

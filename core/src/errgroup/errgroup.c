@@ -94,7 +94,7 @@ static int start(gos_errgroup *g, int (*fn)(void *), void *arg, gos_ns deadline,
     gosi_add(&g->refs, 1u);
     gos_waitgroup_add(&g->wg, 1);
     gosi_m *m = gosi_enter();
-    e = gosi_spawn(m, &gosi_guarded, run, k, site, NULL);
+    e = gosi_spawn(m, NULL, run, k, site, NULL);
     gosi_leave_m(m);
     if (e) left(g);
   }

@@ -243,7 +243,7 @@ gos_chan *gos_flight_do_chan(gos_flight *f, const char *key, int (*fn)(void *, v
   }
   r->c = c;
   gosi_m *m = gosi_enter();
-  int e = gosi_spawn(m, &gosi_guarded, run_alone, r, __builtin_return_address(0), NULL);
+  int e = gosi_spawn(m, NULL, run_alone, r, __builtin_return_address(0), NULL);
   gosi_leave_m(m);
   if (e) { /* others may be waiting for it already: all learn why */
     gosi_free(r);

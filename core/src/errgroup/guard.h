@@ -5,10 +5,7 @@
 
 #include "sched/sched.h"
 
-/* Options for gosi_spawn() that make the goroutine's gosi_extra beforehand: no memory is an error
-   of the spawn then, not of a goroutine that has begun. */
-extern const gos_go_options gosi_guarded;
-/* d: from gosi_alloc(), freed when the goroutine leaves. The running goroutine has its gosi_extra. */
+/* d: from gosi_alloc(), freed when the goroutine leaves. */
 void gosi_guard_begin(gosi_defer *d, void (*gone)(void *), void *arg);
 /* d is the caller's again. */
 void gosi_guard_end(gosi_defer *d);

@@ -14,6 +14,9 @@ const char *const gosi_reason_text[WAIT_REASONS] = {
     [WAIT_SLEEP] = "sleep",
     [WAIT_MUTEX] = "sync.Mutex.Lock",
     [WAIT_WAITGROUP] = "sync.WaitGroup.Wait",
+    [WAIT_RWMUTEX_LOCK] = "sync.RWMutex.Lock",
+    [WAIT_RWMUTEX_RLOCK] = "sync.RWMutex.RLock",
+    [WAIT_COND] = "sync.Cond.Wait",
     [WAIT_JOIN] = "join",
     [WAIT_ONCE] = "sync.Once.Do",
     [WAIT_SEMAPHORE] = "semaphore.Acquire",
@@ -111,6 +114,7 @@ gos_g *gosi_g_new(gosi_gcache *c) {
     return NULL;
   }
   g->fiber = NULL;
+  g->defers = NULL;                         /* a foreign thread may have ended inside frames */
   gosi_store(&g->realm, (gos_realm *)NULL); /* a dump may be looking, here and below */
   gosi_store(&g->flags, (uint8_t)0);
   g->interrupted = 0;
@@ -165,18 +169,16 @@ gosi_extra *gosi_g_extra(gos_g *g) {
 }
 
 void gosi_g_run_defers(gos_g *g) {
-  gosi_extra *x = g->extra;
-  while (x && x->defers) {
-    gosi_defer *d = x->defers;
-    x->defers = d->next;
+  for (gosi_defer *d; (d = g->defers);) {
+    g->defers = d->next;
     d->fn(d->arg);
-    gosi_free(d);
+    if (!d->framed) gosi_free(d);
   }
 }
 
 void gosi_g_run(gos_g *g) {
   g->fn(g->arg);
-  if (unlikely(g->extra)) gosi_g_run_defers(g);
+  if (unlikely(g->defers)) gosi_g_run_defers(g);
 }
 
 void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {

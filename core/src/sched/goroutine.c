@@ -117,6 +117,7 @@ void gos_goexit(void) {
   gos_g *g = m->cur;
   if (g->flags & GF_FOREIGN) {
     gosi_leave_m(m);
+    gosi_g_run_defers(g);
     pthread_exit(NULL);
   }
   gosi_leave_m(m);
@@ -130,12 +131,30 @@ int gos_defer(void (*fn)(void *), void *arg) {
   gosi_leave_m(m);
   if (!fn) return GOS_INVAL;
   if (g->flags & GF_FOREIGN) return GOS_PERM;
-  gosi_extra *x = gosi_g_extra(g);
-  gosi_defer *d = x ? gosi_alloc(sizeof *d) : NULL;
+  gosi_defer *d = gosi_alloc(sizeof *d);
   if (!d) return GOS_NOMEM;
-  *d = (gosi_defer){x->defers, fn, arg};
-  x->defers = d;
+  *d = (gosi_defer){g->defers, fn, arg, false};
+  g->defers = d;
   return GOS_OK;
+}
+
+static gos_g *self(void) {
+  gosi_m *m = gosi_enter();
+  gos_g *g = m->cur;
+  gosi_leave_m(m);
+  return g;
+}
+
+void gosi_defer_push(gosi_defer *d, void (*fn)(void *), void *arg) {
+  gos_g *g = self();
+  *d = (gosi_defer){g->defers, fn, arg, true};
+  g->defers = d;
+}
+
+void gosi_defer_pop(gosi_defer *d) {
+  gosi_defer **at = &self()->defers;
+  while (*at != d) at = &(*at)->next; /* gos_defer calls made meanwhile lie above it */
+  *at = d->next;
 }
 
 void gos_panic(const char *fmt, ...) {

@@ -136,11 +136,12 @@ int gos_gomaxprocs(int n) {
       *at = (*at)->link;
       gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps - 1);
     }
-    for (int i = old; i < n; i++) gosi_rt.ps[i].id = i;
+    for (int i = old; i < n; i++)
+      if (gosi_rt.ps[i].id != i) gosi_rt.ps[i].id = i; /* once: its thread reads it without the lock */
     gosi_store_release(&gosi_rt.nprocs, n);
     for (int i = old; i < n; i++) {
       gosi_p *p = &gosi_rt.ps[i];
-      if (p->m || p->idle) continue; /* being given up, but not yet: it stays */
+      if (gosi_load_acquire(&p->m) || p->idle) continue; /* being given up, but not yet: it stays */
       gosi_stack_new_cache();
       p->idle = true;
       p->link = gosi_rt.idle_ps;

@@ -40,6 +40,9 @@ enum gosi_reason {
   WAIT_SLEEP,
   WAIT_MUTEX,
   WAIT_WAITGROUP,
+  WAIT_RWMUTEX_LOCK,
+  WAIT_RWMUTEX_RLOCK,
+  WAIT_COND,
   WAIT_JOIN,
   WAIT_ONCE,
   WAIT_SEMAPHORE,
@@ -58,10 +61,12 @@ struct gosi_waiter {
   gosi_waiter *next, *prev;
   gos_g *g;
   void *elem; /* where the value goes or comes from */
-  gos_chan *c;
-  const void *key; /* parking lot */
-  int index;       /* which select case */
-  uint8_t mode;    /* enum gosi_claim_mode */
+  union {
+    gos_chan *c;
+    const void *key; /* parking lot */
+  };
+  int index;    /* which select case */
+  uint8_t mode; /* enum gosi_claim_mode */
   bool queued;
   bool ok; /* false: woken by close */
 };
@@ -104,12 +109,12 @@ typedef struct gosi_defer {
   struct gosi_defer *next;
   void (*fn)(void *);
   void *arg;
+  bool framed; /* lives on the goroutine's stack: gosi_defer_push */
 } gosi_defer;
 
 /* What few goroutines need. */
 typedef struct gosi_extra {
   char name[64];
-  gosi_defer *defers;
   gos_chan *done;
   void (*on_end)(gos_chan *done, bool forget); /* closes it, or gives it up */
 } gosi_extra;
@@ -134,13 +139,14 @@ struct gos_g {
   void *site;   /* return address of the gos_go call */
   gos_ns since; /* roughly, when it began to wait */
   gosi_extra *extra;
+  gosi_defer *defers;
+  gosi_waiter *fired;
   gosi_lock lock;      /* guards joiners and the step to G_DEAD */
   uint8_t interrupted; /* gos_interrupt came between two waits */
   uint8_t ended;       /* the context it obeys ended between two waits */
-  gosi_waitq joiners;
 
   gosi_waiter w; /* for waits on a single queue; w.g is the goroutine itself, always */
-  gosi_waiter *fired;
+  gosi_waitq joiners;
 
   gosi_timer timer; /* of a wait with a deadline */
 } __attribute__((aligned(CACHE_LINE)));
@@ -406,6 +412,10 @@ uint64_t gosi_g_next_id(gosi_p *p);                      /* p NULL: from no P's 
 gosi_extra *gosi_g_extra(gos_g *g);
 void gosi_g_run(gos_g *g); /* fn, then the deferred calls */
 void gosi_g_run_defers(gos_g *g);
+/* fn(arg) runs should the goroutine (or foreign thread) leave by gos_goexit or gos_panic before d
+   is popped. d is on the caller's stack: no memory needed, it cannot fail. */
+void gosi_defer_push(gosi_defer *d, void (*fn)(void *), void *arg);
+void gosi_defer_pop(gosi_defer *d);
 /* "goroutine 7 (name) [running]:\n\tcreated by ... in goroutine 1\n" */
 size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n);
 size_t gosi_g_describe(gos_g *g, char *buf, size_t n); /* "goroutine 7 (name), created by ..." */

@@ -1,5 +1,6 @@
 /* The parking lot. L4. SPDX-License-Identifier: Apache-2.0 */
 #include "sync/lot.h"
+#include <string.h>
 
 enum { BUCKETS = 1024 };
 static struct { gosi_bucket b; } __attribute__((aligned(64))) lot[BUCKETS];
@@ -11,9 +12,7 @@ gosi_bucket *gosi_lot_lock(const void *key) {
   return b;
 }
 
-static void after_fork(void) {
-  for (int i = 0; i < BUCKETS; i++) lot[i].b.lock.word = 0;
-}
+static void after_fork(void) { memset(lot, 0, sizeof lot); /* who waits is not in the child */ }
 __attribute__((constructor)) static void install(void) { gosi_lot_after_fork = after_fork; }
 
 static void put_front(gosi_waitq *q, gosi_waiter *w) {
@@ -27,18 +26,11 @@ static void put_front(gosi_waitq *q, gosi_waiter *w) {
   q->head = w;
 }
 
-int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason,
-                  gos_ns deadline) {
+int gosi_lot_sleep(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
   gos_g *g = m->cur;
   w->g = g;
-  w->key = key;
-  w->ok = false;
   w->mode = gosi_claim_mode(g, deadline);
   gosi_prepare(m, g, reason);
-  if (front)
-    put_front(&b->q, w);
-  else
-    gosi_waitq_put(&b->q, w);
   bool sleep = gosi_arm(w, deadline);
   gosi_guard_drop(&b->lock);
   if (sleep) gosi_park(m);
@@ -52,6 +44,25 @@ int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bo
   return e;
 }
 
+int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason,
+                  gos_ns deadline) {
+  w->key = key;
+  w->ok = false;
+  if (front)
+    put_front(&b->q, w);
+  else
+    gosi_waitq_put(&b->q, w);
+  return gosi_lot_sleep(m, b, w, reason, deadline);
+}
+
+void gosi_lot_reserve(gosi_bucket *b, gosi_waiter *w, const void *key) {
+  w->g = NULL;
+  w->key = key;
+  w->ok = false;
+  w->mode = CLAIM_NONE;
+  gosi_waitq_put(&b->q, w);
+}
+
 gosi_waiter *gosi_lot_take(gosi_bucket *b, const void *key) {
   for (gosi_waiter *w = b->q.head, *next; w; w = next) {
     next = w->next;
@@ -60,4 +71,20 @@ gosi_waiter *gosi_lot_take(gosi_bucket *b, const void *key) {
     if (gosi_claim(w)) return w;
   }
   return NULL;
+}
+
+uint32_t gosi_lot_take_all(gosi_bucket *b, const void *key, gos_g ***tail) {
+  uint32_t n = 0;
+  for (gosi_waiter *w = b->q.head, *next; w; w = next) {
+    next = w->next;
+    if (w->key != key) continue;
+    gosi_waitq_remove(&b->q, w);
+    if (!gosi_claim(w)) continue;
+    w->ok = true;
+    n++;
+    if (!w->g) continue;
+    **tail = w->g;
+    *tail = &w->g->next;
+  }
+  return n;
 }

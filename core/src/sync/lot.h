@@ -18,8 +18,16 @@ gosi_bucket *gosi_lot_lock(const void *key);
    and waits. GOS_OK: woken by gosi_lot_take; w->ok as the waker left it. */
 int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason,
                   gos_ns deadline);
+/* The same in two steps. Under the lock: a place in the queue for somebody who has something to do
+   before it sleeps. Whoever takes w before it sleeps finds w->g NULL: there is nothing to ready. */
+void gosi_lot_reserve(gosi_bucket *b, gosi_waiter *w, const void *key);
+/* Under the lock, w still being queued: drops the lock and waits. */
+int gosi_lot_sleep(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline);
 /* Under the lock: the first waiter on key, claimed and out of the queue; ready it after
    dropping the lock. */
 gosi_waiter *gosi_lot_take(gosi_bucket *b, const void *key);
+/* Under the lock: all of them, w->ok set; those that sleep are linked by g->next behind *tail,
+   which moves on (the end is the caller's to write). How many were taken. */
+uint32_t gosi_lot_take_all(gosi_bucket *b, const void *key, gos_g ***tail);
 
 #endif

@@ -76,14 +76,3 @@ static NOINLINE int unlock_slow(gos_mutex *mu) {
 int gos_mutex_unlock(gos_mutex *mu) {
   return likely(gosi_cas(&mu->s, (uint32_t)HELD, (uint32_t)FREE)) ? GOS_OK : unlock_slow(mu);
 }
-
-/* ---- Once ------------------------------------------------------------------------------- */
-void gos_once_do(gos_once *o, void (*fn)(void *), void *arg) {
-  if (likely(gosi_load_acquire(&o->done))) return; /* pairs with the store below */
-  gos_mutex_lock(&o->mu);
-  if (!gosi_load(&o->done)) {
-    fn(arg);
-    gosi_store_release(&o->done, 1u);
-  }
-  gos_mutex_unlock(&o->mu);
-}

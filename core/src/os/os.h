@@ -16,6 +16,12 @@ int gosi_os_cpus(void);
 int gosi_os_thread_count(void);
 bool gosi_os_secure(void); /* set-uid and the like: the environment is not to be trusted */
 
+int gosi_os_tid(void); /* of the calling thread */
+/* What a thread of this process has used of the CPUs; -1: not to be had. */
+gos_ns gosi_os_thread_cpu(int tid);
+/* Is it blocked in a call (true also if that cannot be known), or does it run or wait for a CPU? */
+bool gosi_os_thread_blocked(int tid);
+
 /* Address space without memory: NULL when there is none. */
 char *gosi_os_reserve(size_t n);
 void gosi_os_unmap(char *p, size_t n);

@@ -146,6 +146,22 @@ int gosi_os_thread_count(void) {
   return n > 0 ? n : -1; /* emulators give 0 */
 }
 
+int gosi_os_tid(void) { return (int)syscall(SYS_gettid); }
+
+gos_ns gosi_os_thread_cpu(int tid) {
+  struct timespec t;
+  /* The kernel's number for a thread's clock: pthread_getcpuclockid() wants a pthread_t, which ends with its thread. */
+  clockid_t clock = (clockid_t)((~(unsigned)tid << 3) | 6);
+  return tid > 0 && clock_gettime(clock, &t) == 0 ? t.tv_sec * 1000000000LL + t.tv_nsec : -1;
+}
+
+bool gosi_os_thread_blocked(int tid) {
+  char path[64], line[256], *p;
+  snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+  /* "number (name) state ..." */
+  return !read_text(path, line, sizeof line) || !(p = strrchr(line, ')')) || !p[1] || p[2] != 'R';
+}
+
 /* ---- memory ------------------------------------------------------------------ */
 char *gosi_os_reserve(size_t n) {
   void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);

@@ -87,6 +87,7 @@ static void in_child(void) {
   }
   gosi_rt.foreign_ended = gosi_rt.foreign_created = 0;
   if (!m) return;
+  m->tid = gosi_os_tid();
   m->wake = m->task = 0;
   m->next_g = NULL;
   if (!m->realm && !m->foreign) {

@@ -309,6 +309,7 @@ static void m_sleep(gosi_m *m) {
 static void *m_main(void *arg) {
   gosi_m *m = arg;
   gosi_tls_m = m;
+  gosi_store(&m->tid, gosi_os_tid());
   gosi_os_name_thread("gossamer");
   gosi_os_precise_timers();
   gosi_os_alt_stack();

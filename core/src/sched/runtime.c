@@ -32,6 +32,7 @@ static int adopt_main(void) {
   gosi_context_adopt(&g->ctx);
   m->cur = gosi_rt.main = g;
   m->is_home = true;
+  m->tid = gosi_os_tid();
   m->in_rt = 0; /* the caller is user code */
   m->p = &gosi_rt.ps[0];
   m->p->m = m;

@@ -158,8 +158,12 @@ struct gosi_p {
   gosi_m *m;
   gosi_p *link; /* idle list */
   bool idle;
-  uint32_t seen_tick, seen_visits; /* the monitor's */
+  uint32_t seen_tick, seen_visits; /* the monitor's, here and below */
+  gosi_m *seen_m;
   gos_ns seen_since, visit_since;
+  gos_ns tick_cpu, visit_cpu; /* seen_m's CPU clock then, -1: not read yet */
+  gos_ns off_cpu;             /* what it said when seen_m was seen waiting for a CPU */
+  bool blocking;              /* its last thread was found blocked */
   uint64_t created, ended, steals;
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -170,6 +174,7 @@ struct gosi_m {
   uint32_t in_rt, lost; /* see gosi_enter; in_rt is odd inside the runtime, and counts the visits */
   gosi_p *p;
   gos_g *cur;
+  int tid; /* 0: has not started yet */
   uint64_t rand;
   gosi_context g0;   /* the thread's own loop */
   gosi_context junk; /* where a dying goroutine is saved */

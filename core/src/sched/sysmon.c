@@ -16,13 +16,17 @@ enum {
   WARM_LOOKS = 40,
   IDLE_LOOKS = 10,
   STUCK_AGE = 40000,
-  HOG_AGE = 10000000
+  HOG_AGE = 10000000,
+  CLOCK_AGE = 1000000
 };
 static const gos_ns recheck_alone = 250000000; /* a deadlock that other threads may still resolve */
 
 uint32_t gosi_sysmon_asleep; /* futex: 1 while it sleeps for long */
 gos_ns gosi_coarse;
 static uint32_t running;
+/* The monitor's own. */
+static unsigned retakes;
+static bool blocking; /* a P whose last thread was found blocked */
 
 NOINLINE void gosi_sysmon_wake(void) {
   if (gosi_exchange(&gosi_sysmon_asleep, 0u)) gosi_os_wake(&gosi_sysmon_asleep);
@@ -47,24 +51,56 @@ static bool retake(gosi_p *p, gosi_m *m) {
   return true;
 }
 
+/* Is m blocked in a call, rather than waiting for a CPU? What its CPU clock says is cheap: a thread that has not
+   run since it was last seen waiting for a CPU still waits for one. */
+static bool blocked(gosi_p *p, gosi_m *m, gos_ns cpu) {
+  if (cpu == p->off_cpu) return false;
+  if (gosi_os_thread_blocked(gosi_load(&m->tid))) return true;
+  p->off_cpu = cpu;
+  return false;
+}
+
+/* m is in user code and work waits. Away from the runtime for long: blocked, or computing. Coming back often
+   without letting anybody else run (a loop that creates goroutines): a hog only after Go's time slice. The clock
+   of the thread tells, not the wall's: one that the system does not let run is none of these, and a second
+   thread would only make the queue for the CPUs longer. */
+static bool stuck(gosi_p *p, gosi_m *m, gos_ns now, gos_ns cpu) {
+  gos_ns away = now - p->visit_since, alone = now - p->seen_since;
+  if (cpu < 0) return away >= STUCK_AGE || alone >= HOG_AGE; /* no such clock here */
+  if (alone >= HOG_AGE && (cpu - p->tick_cpu >= HOG_AGE / 4 || alone >= 10 * HOG_AGE)) return true;
+  if (away >= STUCK_AGE && cpu - p->visit_cpu >= STUCK_AGE) return true;
+  if (away < STUCK_AGE && !p->blocking) return false;
+  return p->blocking = blocked(p, m, cpu); /* where one blocked the next may well do so too: no need to wait and see */
+}
+
 /* True: someone waits behind a running thread. */
 static bool watch_p(gosi_p *p, gos_ns now) {
   gosi_m *m = gosi_load_acquire(&p->m); /* pairs with own() */
   if (!m) return false;
   uint32_t tick = gosi_load(&p->tick), visits = gosi_load(&m->in_rt);
   bool work = gosi_p_has_work(p) || gosi_load(&gosi_rt.nglobal) || gosi_load(&gosi_rt.timers.next) <= now;
-  if (tick != p->seen_tick) {
-    p->seen_tick = tick;
+  if (tick != p->seen_tick || m != p->seen_m) {
     p->seen_since = now;
+    p->tick_cpu = -1;
   }
-  if (visits != p->seen_visits || tick != p->seen_tick) p->visit_since = now;
+  if (visits != p->seen_visits || tick != p->seen_tick || m != p->seen_m) {
+    p->visit_since = now;
+    p->visit_cpu = p->off_cpu = -1;
+  }
+  blocking |= p->blocking;
+  p->seen_m = m;
+  p->seen_tick = tick;
   p->seen_visits = visits;
-  if (!work) return false;
-  /* Away from the runtime: blocked or computing. Coming back often without letting anybody
-     else run (a loop that creates goroutines): a hog only after Go's time slice. */
-  bool stuck = now - p->visit_since >= STUCK_AGE || now - p->seen_since >= HOG_AGE;
-  if (stuck && !(visits & 1) && retake(p, m)) p->seen_since = p->visit_since = now;
-  return true;
+  /* Its CPU clock is read while work waits, and once for one that has been away for a while. */
+  if (!work && (p->visit_cpu >= 0 || now - p->visit_since < CLOCK_AGE)) return false;
+  gos_ns cpu = gosi_os_thread_cpu(gosi_load(&m->tid));
+  if (p->visit_cpu < 0) p->visit_cpu = cpu;
+  if (p->tick_cpu < 0) p->tick_cpu = cpu;
+  if (work && !(visits & 1) && stuck(p, m, now, cpu) && retake(p, m)) {
+    p->seen_m = NULL;
+    retakes++;
+  }
+  return work;
 }
 
 /* Work that its owner did not think worth a wake, but has not reached since the last look. */
@@ -102,6 +138,8 @@ static void *sysmon_main(void *arg) {
     gos_ns now = gosi_os_now();
     gosi_store(&gosi_coarse, now);
     bool hot = false;
+    unsigned before = retakes;
+    blocking = false;
     for (int i = 0; i < gosi_load(&gosi_rt.nprocs); i++) hot |= watch_p(&gosi_rt.ps[i], now);
     hot |= gosi_realm_watch(now);
     if (now >= next_spread) {
@@ -109,8 +147,10 @@ static void *sysmon_main(void *arg) {
       next_spread = now + WARM;
     }
     if (hot) {
-      cold = cold > 0 ? cold - 1 : 0; /* a program that only switches is looked at less often */
-      gosi_os_nap(cold > 0 ? HOT : HOT * 4);
+      cold = retakes != before ? HOT_LOOKS
+             : cold > 0        ? cold - 1
+                               : 0; /* one that only switches is looked at less often */
+      gosi_os_nap(blocking || retakes != before ? HOT / 5 : cold > 0 ? HOT : HOT * 4);
       idle = 0;
       continue;
     }

@@ -106,9 +106,21 @@ uint64_t gos_goid(void);
 int gos_num_goroutine(void);
 /* CPUs this process may use: affinity mask and cgroup quota respected. */
 int gos_num_cpu(void);
-/* The number of goroutines that may be inside the runtime at once; n > 0 is refused with
-   GOS_PERM once another thread runs goroutines (a later release lifts this). */
+/* The number of goroutines that may be inside the runtime at once. n > 0 sets it, at any time and from
+   any thread: at most 1,024, more than there are CPUs if you like; the world is not stopped, a goroutine
+   that runs on a processor too many goes on elsewhere at its next call. Returns the number before, or
+   GOS_NOMEM: nothing changed. Go: runtime.GOMAXPROCS. */
 int gos_gomaxprocs(int n);
+/* The most threads the runtime makes for goroutines; n > 0 sets it. Returns the limit before. Where it
+   is reached work goes on with the threads there are (Go's debug.SetMaxThreads ends the program). */
+int gos_set_max_threads(int n);
+/* From here on the running goroutine runs on this OS thread only, and the thread runs nothing else,
+   until as many gos_unlock_os_thread() calls. A goroutine that ends while locked ends its thread (the
+   process's first thread sleeps instead). To keep main on the first thread: call it before anything
+   that waits. GOS_OK; GOS_PERM for a goroutine of a binding whose goroutines change threads. Nothing
+   to do, so GOS_OK, on foreign threads. Go: runtime.LockOSThread, UnlockOSThread. */
+int gos_lock_os_thread(void);
+int gos_unlock_os_thread(void); /* GOS_OK, also where it was not locked */
 gos_ns gos_now(void);
 /* GOS_OK after d nanoseconds (at once for d <= 0), or GOS_CANCELED. Go: time.Sleep. */
 int gos_sleep(gos_ns d);

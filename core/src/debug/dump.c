@@ -72,10 +72,11 @@ static void one(gos_g *g, void *u) {
   if ((gosi_load(&g->flags) & GF_FOREIGN) || status == G_DEAD) return;
   gos_ns minutes = status == G_WAITING ? (gosi_os_now() - gosi_load(&g->since)) / 60000000000LL : 0;
   const char *what = status == G_WAITING ? gosi_reason_text[reason < WAIT_REASONS ? reason : 0] : status_text[status];
+  const char *locked = gosi_load(&g->flags) & GF_LOCKED ? ", locked to thread" : "";
   if (minutes > 0)
-    snprintf(state, sizeof state, "%s, %lld minutes", what, (long long)minutes);
+    snprintf(state, sizeof state, "%s, %lld minutes%s", what, (long long)minutes, locked);
   else
-    snprintf(state, sizeof state, "%s", what);
+    snprintf(state, sizeof state, "%s%s", what, locked);
   add(u, "\n", 1);
   add(u, line, gosi_g_headline(g, state, line, sizeof line));
 }
@@ -114,9 +115,8 @@ int gos_stats_get(gos_stats *s, size_t size) {
   if (gosi_load_acquire(&gosi_rt.started) != 2) return GOS_OK;
   uint64_t ended = 0, realm_switches = 0, realm_handoffs = 0;
   s->created = gosi_load(&gosi_rt.foreign_created);
-  for (int i = 0; i < PS_MAX && gosi_rt.ps; i++) {
+  for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) {
     gosi_p *p = &gosi_rt.ps[i];
-    if (i >= gosi_load(&gosi_rt.nprocs) && !p->created && !p->ended) break;
     s->created += gosi_load(&p->created);
     ended += gosi_load(&p->ended);
     s->steals += gosi_load(&p->steals);

@@ -39,6 +39,7 @@ void gosi_os_wake(uint32_t *word);
 int gosi_os_thread(void *(*fn)(void *), void *arg, size_t stack);
 /* The calling thread's stack. */
 void gosi_os_stack_bounds(char **lo, char **hi);
+void gosi_os_alt_stack_free(void); /* before the thread ends */
 void gosi_os_name_thread(const char *name);
 void gosi_os_precise_timers(void); /* for the calling thread */
 /* Makes every other thread of the process pass a full memory barrier; false: not available. */

@@ -245,12 +245,21 @@ void gosi_os_stack_bounds(char **lo, char **hi) {
 void gosi_os_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 void gosi_os_precise_timers(void) { prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0); }
 
+enum { ALT_STACK = 32 * 1024 };
+static __thread void *alt_stack __attribute__((tls_model("initial-exec")));
+
 void gosi_os_alt_stack(void) {
-  enum { SIZE = 32 * 1024 };
   stack_t now;
   if (sigaltstack(NULL, &now) || !(now.ss_flags & SS_DISABLE)) return;
-  void *p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *p = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) return;
-  stack_t alt = {.ss_sp = p, .ss_size = SIZE};
+  alt_stack = p;
+  stack_t alt = {.ss_sp = p, .ss_size = ALT_STACK};
   sigaltstack(&alt, NULL);
+}
+void gosi_os_alt_stack_free(void) {
+  stack_t none = {.ss_flags = SS_DISABLE};
+  if (!alt_stack || sigaltstack(&none, NULL)) return;
+  munmap(alt_stack, ALT_STACK);
+  alt_stack = NULL;
 }

@@ -114,6 +114,18 @@ static void g_free(gosi_gcache *c, gos_g *g) {
   gosi_lock_drop(&shared_lock);
 }
 
+void gosi_gcache_empty(gosi_gcache *c) {
+  gos_g *last = c->head;
+  if (!last) return;
+  while (last->next) last = last->next;
+  gosi_lock_take(&shared_lock);
+  last->next = shared.head;
+  shared.head = c->head;
+  shared.n += c->n;
+  gosi_lock_drop(&shared_lock);
+  *c = (gosi_gcache){NULL, 0};
+}
+
 void gosi_g_unref(gosi_gcache *c, gos_g *g) {
   if (gosi_load_acquire(&g->refs) == 1 || gosi_sub(&g->refs, 1u) == 1) g_free(c, g);
 }

@@ -451,7 +451,7 @@ static bool send_thread(gos_realm *r, uint32_t task) {
     return true;
   }
   if (r->host.flags & GOS_HOST_PINNED) return false; /* no other thread may ever serve it */
-  if (gosi_load(&r->nms) >= gosi_rt.maxthreads || !(m = gosi_m_new())) return false;
+  if (gosi_load(&r->nms) >= gosi_load(&gosi_rt.maxthreads) || !(m = gosi_m_new())) return false;
   m->realm = r;
   m->task = task;
   m->task_tick = r->seen_tick;

@@ -36,6 +36,7 @@ static int adopt_main(void) {
   m->in_rt = 0; /* the caller is user code */
   m->p = &gosi_rt.ps[0];
   m->p->m = m;
+  m->p->state = P_TAKEN;
   m->p->created = 1;
   gosi_rt.nms = 1;
   gosi_rt.nthreads = 1;
@@ -50,7 +51,7 @@ static int start(const gos_config *cfg, bool with_p) {
   int cls = gosi_stack_class(cfg->stack ? cfg->stack : DEFAULT_STACK);
   if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || cfg->flags) return GOS_INVAL;
   gosi_rt.cls = (unsigned)cls;
-  gosi_rt.nprocs = procs_wanted(cfg);
+  gosi_rt.nps = gosi_rt.nprocs = procs_wanted(cfg);
   gosi_rt.maxthreads = cfg->maxthreads ? cfg->maxthreads : DEFAULT_THREADS;
   gosi_rt.seed = cfg->seed ? cfg->seed : gosi_os_random();
   gosi_rt.on_panic = cfg->on_panic;
@@ -63,7 +64,7 @@ static int start(const gos_config *cfg, bool with_p) {
   gosi_p **tail = &gosi_rt.idle_ps;
   for (int i = with_p ? 1 : 0; i < gosi_rt.nprocs; i++) {
     gosi_stack_new_cache();
-    gosi_rt.ps[i].idle = true;
+    gosi_rt.ps[i].state = P_IDLE;
     *tail = &gosi_rt.ps[i];
     tail = &gosi_rt.ps[i].link;
     gosi_rt.nidle_ps++;
@@ -117,37 +118,3 @@ int gos_main(int (*fn)(int, char **), int argc, char **argv) {
 
 int gos_num_cpu(void) { return gosi_os_cpus(); }
 gos_ns gos_now(void) { return gosi_os_now(); }
-
-/* More Ps become idle ones; surplus Ps are given up by their threads at their next look. */
-int gos_gomaxprocs(int n) {
-  gosi_enter();
-  gosi_lock_take(&gosi_rt.lock);
-  int old = gosi_rt.nprocs;
-  if (n > PS_MAX) n = PS_MAX;
-  if (n > 0 && n != old) {
-    gosi_p **at = &gosi_rt.idle_ps;
-    while (*at) { /* idle Ps beyond n leave the list */
-      if ((*at)->id < n) {
-        at = &(*at)->link;
-        continue;
-      }
-      (*at)->idle = false;
-      *at = (*at)->link;
-      gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps - 1);
-    }
-    for (int i = old; i < n; i++) gosi_rt.ps[i].id = i;
-    gosi_store_release(&gosi_rt.nprocs, n);
-    for (int i = old; i < n; i++) {
-      gosi_p *p = &gosi_rt.ps[i];
-      if (p->m || p->idle) continue; /* being given up, but not yet: it stays */
-      gosi_stack_new_cache();
-      p->idle = true;
-      p->link = gosi_rt.idle_ps;
-      gosi_rt.idle_ps = p;
-      gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps + 1);
-    }
-  }
-  gosi_lock_drop(&gosi_rt.lock);
-  gosi_leave();
-  return old;
-}

@@ -94,7 +94,12 @@ ALWAYS_INLINE void gosi_waitq_remove(gosi_waitq *q, gosi_waiter *w) {
 
 /* ---- G ----------------------------------------------------------------------------- */
 enum gosi_status { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD };
-enum { GF_MAIN = 1, GF_FOREIGN = 2 }; /* fixed before the G is seen by others */
+enum {
+  GF_MAIN = 1, /* these two are fixed before the G is seen by others */
+  GF_FOREIGN = 2,
+  GF_LOCKED = 4, /* to g->m; it alone changes this, and the next, while it runs */
+  GF_LABELS = 8  /* it has some, which those it starts inherit */
+};
 
 typedef struct gosi_defer {
   struct gosi_defer *next;
@@ -124,7 +129,7 @@ struct gos_g {
   uint8_t status, reason, flags, cls;
   uint8_t interrupted; /* gos_interrupt came between two waits */
   uint32_t refs;       /* one for running, one a handle */
-  gosi_m *m;           /* foreign: its thread */
+  gosi_m *m;           /* foreign or locked: its thread */
   uint64_t id, creator;
   void *site;     /* return address of the gos_go call */
   gos_ns since;   /* roughly, when it began to wait */
@@ -143,6 +148,12 @@ typedef struct gosi_gcache {
 /* ---- P --------------------------------------------------------------------------------- */
 enum { RING = GOSI_HARD ? 4 : 256 };
 
+enum gosi_p_state {
+  P_RETIRED, /* beyond GOMAXPROCS, or not begun yet: caches empty */
+  P_IDLE,    /* in the idle list */
+  P_TAKEN    /* a thread has it, or is about to */
+};
+
 struct gosi_p {
   gos_g *runnext;      /* runs next: the one just readied */
   uint32_t head, tail; /* ring: the owner moves tail, takers move head by CAS */
@@ -156,8 +167,8 @@ struct gosi_p {
   uint64_t slice_start, slice, contention; /* for the worth of a wake: see wake.h */
   int id;
   gosi_m *m;
-  gosi_p *link; /* idle list */
-  bool idle;
+  gosi_p *link;                    /* idle list */
+  uint8_t state;                   /* enum gosi_p_state, under the runtime's lock */
   uint32_t seen_tick, seen_visits; /* the monitor's, here and below */
   gosi_m *seen_m;
   gos_ns seen_since, visit_since;
@@ -168,6 +179,7 @@ struct gosi_p {
 } __attribute__((aligned(CACHE_LINE)));
 
 /* ---- M --------------------------------------------------------------------------------- */
+enum { M_LOCKED = 1, M_ENDING = 2 };
 enum { M_TAKE = 1, M_KICK = 2, M_DEADLOCK = 4 }; /* what a realm's thread was woken for */
 
 struct gosi_m {
@@ -182,6 +194,10 @@ struct gosi_m {
   gosi_context dead_ctx;
   uint32_t wake; /* futex: 1 = woken */
   bool in_list, spinning, foreign, is_home;
+  uint8_t pinned;   /* M_LOCKED, M_ENDING: see lockthread.c */
+  int locks;        /* gos_lock_os_thread(), so many times */
+  gos_g *locked;    /* the goroutine it runs, and no other */
+  gosi_p *handed;   /* the P for it, under the runtime's lock */
   gosi_m *link;     /* idle list */
   gos_realm *realm; /* serves this realm, or foreign thread of it */
   void *host;       /* host state of its loop (foreign: of the thread) */
@@ -195,6 +211,7 @@ struct gosi_m {
 typedef struct gosi_runtime {
   uint32_t started; /* 0 no, 1 being started, 2 yes */
   int nprocs, maxthreads;
+  int nps;      /* Ps that ever were: the most nprocs has been */
   unsigned cls; /* default stack class */
   uint64_t seed;
   void (*on_panic)(const char *);
@@ -225,7 +242,7 @@ typedef struct gosi_runtime {
   uint64_t foreign_created, foreign_ended;
 } gosi_runtime;
 
-enum { PS_MAX = 256 };
+enum { PS_MAX = 1024 };
 extern gosi_runtime gosi_rt;
 
 /* ---- entering and leaving the runtime ------------------------------------------------------ */
@@ -339,6 +356,7 @@ size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n);
 size_t gosi_g_describe(gos_g *g, char *buf, size_t n); /* "goroutine 7 (name), created by ..." */
 void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u);
 const char *gosi_g_site(gos_g *g, char *buf, size_t n);
+void gosi_gcache_empty(gosi_gcache *c);
 extern const char *const gosi_reason_text[WAIT_REASONS];
 
 /* proc.c */
@@ -352,6 +370,22 @@ bool gosi_p_has_work(gosi_p *p);
 void gosi_timers_changed(gos_ns when); /* a timer earlier than all others was added by a thread without a P */
 void gosi_end(gosi_m *m, gos_g *g);    /* the running goroutine has ended; does not return */
 int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg, void *site, gos_g **out);
+void gosi_p_idle_locked(gosi_p *p); /* nobody has p any more; with the runtime's lock, as the next */
+gosi_p *gosi_p_take_locked(void);
+void gosi_p_own(gosi_m *m, gosi_p *p);
+void gosi_p_put(gosi_p *p, gos_g *g); /* by its owner */
+void gosi_p_drain(gosi_p *p);         /* its queue goes to the global one */
+bool gosi_global_remove_locked(gos_g *g);
+
+/* procs.c */
+void gosi_p_retire(gosi_p *p); /* the caller has p, which is beyond nprocs and has no M */
+void gosi_procs_after_fork(void);
+
+/* lockthread.c */
+gos_g *gosi_pinned_next(gosi_m *m);          /* m->pinned: its goroutine, and a P; NULL: the thread is to end */
+void gosi_locked_give(gosi_m *m, gos_g *g);  /* g's thread gets m's P; on m's own loop */
+bool gosi_locked_yield(gosi_m *m, gos_g *g); /* as yield_to_others */
+void gosi_locked_end(gosi_m *m, gos_g *g);   /* g has ended without unlocking */
 
 /* realm.c */
 void gosi_realm_park(gosi_m *m);
@@ -380,6 +414,7 @@ bool gosi_runtime_start(const gos_config *cfg, bool with_p, int *err);
 /* sysmon.c */
 extern uint32_t gosi_sysmon_asleep;
 void gosi_sysmon_start(void);
+bool gosi_sysmon_runs(void);
 void gosi_sysmon_wake(void);
 /* Something became runnable: the monitor must not sleep through a hog. */
 ALWAYS_INLINE void gosi_sysmon_nudge(void) {

@@ -47,7 +47,10 @@ static bool retake(gosi_p *p, gosi_m *m) {
   m->p = NULL;
   gosi_store(&p->m, (gosi_m *)NULL);
   gosi_lock_drop(&gosi_rt.lock);
-  gosi_handoff(p);
+  if (p->id < gosi_load(&gosi_rt.nprocs))
+    gosi_handoff(p);
+  else
+    gosi_p_retire(p);
   return true;
 }
 
@@ -77,6 +80,10 @@ static bool stuck(gosi_p *p, gosi_m *m, gos_ns now, gos_ns cpu) {
 static bool watch_p(gosi_p *p, gos_ns now) {
   gosi_m *m = gosi_load_acquire(&p->m); /* pairs with own() */
   if (!m) return false;
+  if (p->id >= gosi_load(&gosi_rt.nprocs)) { /* it retires, but its thread has not looked yet */
+    if (!(gosi_load(&m->in_rt) & 1)) retake(p, m);
+    return true;
+  }
   uint32_t tick = gosi_load(&p->tick), visits = gosi_load(&m->in_rt);
   bool work = gosi_p_has_work(p) || gosi_load(&gosi_rt.nglobal) || gosi_load(&gosi_rt.timers.next) <= now;
   if (tick != p->seen_tick || m != p->seen_m) {
@@ -140,7 +147,7 @@ static void *sysmon_main(void *arg) {
     bool hot = false;
     unsigned before = retakes;
     blocking = false;
-    for (int i = 0; i < gosi_load(&gosi_rt.nprocs); i++) hot |= watch_p(&gosi_rt.ps[i], now);
+    for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) hot |= watch_p(&gosi_rt.ps[i], now);
     hot |= gosi_realm_watch(now);
     if (now >= next_spread) {
       spread();
@@ -176,6 +183,7 @@ static void *sysmon_main(void *arg) {
   return NULL;
 }
 
+bool gosi_sysmon_runs(void) { return gosi_load(&running); }
 void gosi_sysmon_after_fork(void) { running = gosi_sysmon_asleep = 0; }
 
 void gosi_sysmon_start(void) {
@@ -189,4 +197,5 @@ void gosi_sysmon_start(void) {
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nthreads--;
   gosi_lock_drop(&gosi_rt.lock);
+  gosi_store(&running, 0u); /* the next goroutine tries again */
 }

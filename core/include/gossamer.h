@@ -96,11 +96,22 @@ void gos_gosched(void);
 /* [g] Ends the running goroutine. Go: runtime.Goexit, without the deferred calls of frames:
    use gos_defer. */
 void gos_goexit(void);
-/* [g] Runs fn(arg) when the goroutine ends, last one first. */
+/* [g] Runs fn(arg) when the goroutine ends (it returns, gos_goexit(), gos_panic()), last one first; fn may
+   itself wait, defer, exit and panic. GOS_OK; GOS_INVAL, GOS_NOMEM, GOS_PERM on a foreign thread: fn will
+   not run. Go: defer, but of the goroutine, not the function. */
 int gos_defer(void (*fn)(void *), void *arg);
-/* Reports "panic: ..." with the goroutine and where it was created, and exits 2, unless
-   gos_config.on_panic is set: then only the goroutine ends. */
+/* Runs what is deferred, then reports "panic: ..." with the goroutine and where it was created, and exits 2,
+   unless gos_config.on_panic is set: then only the goroutine ends. A panic in a deferred call is
+   reported below the first one; gos_goexit() in one ends the panic without a report, as in Go. */
 void gos_panic(const char *fmt, ...);
+/* Names the running goroutine in dumps and reports; copied, cut to 63 bytes; NULL: no name. GOS_OK, GOS_NOMEM. */
+int gos_set_name(const char *name);
+/* Labels of the running goroutine: dumps show them, goroutines it starts from here on have them too.
+   Both are copied; the value NULL removes the label. GOS_OK, GOS_INVAL (no key), GOS_NOMEM: nothing
+   changed. Go: pprof.SetGoroutineLabels, Labels. */
+int gos_set_label(const char *key, const char *value);
+/* The value, until this goroutine next changes its labels; NULL: it has no such label. */
+const char *gos_label(const char *key);
 /* The running goroutine's number; 0 on a foreign thread. Numbers are never used twice. */
 uint64_t gos_goid(void);
 int gos_num_goroutine(void);
@@ -211,7 +222,8 @@ typedef struct gos_info {
   const char *wait_reason; /* Go's words: "chan receive", "select", ...; NULL unless waiting */
   gos_ns since;            /* waiting since; 0 unless waiting */
   char name[64];
-  char site[192]; /* where it was created */
+  char site[192];   /* where it was created */
+  char labels[192]; /* key:"value", ... sorted; those that do not fit are left out */
 } gos_info;
 /* What is true of g at this moment. size = sizeof(gos_info). */
 int gos_info_get(gos_g *g, gos_info *out, size_t size);

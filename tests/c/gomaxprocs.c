@@ -170,7 +170,9 @@ static int in_child(void) {
   finish(g);
   return 0;
 }
+/* ThreadSanitizer and qemu-user allow no new threads in the child of a threaded process. */
 TEST(in_a_forks_child) {
+  if (TEST_TSAN || !test_counts_threads()) return;
   gos_gomaxprocs(4);
   finish(spawn(counts, NULL));
   gos_gomaxprocs(2);

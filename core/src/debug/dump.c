@@ -21,6 +21,7 @@ static void fill(gos_g *g, gos_info *out) {
   }
   gosi_extra *x = gosi_load_acquire(&g->extra);
   for (size_t i = 0; x && i + 1 < sizeof out->name && (out->name[i] = gosi_load(&x->name[i])); i++) {}
+  gosi_labels_text(g, out->labels, sizeof out->labels);
   if (status != G_DEAD && status != G_FREE) gosi_g_site(g, out->site, sizeof out->site);
 }
 

@@ -62,6 +62,7 @@ static void in_child(void) {
   if (gosi_lot_after_fork) gosi_lot_after_fork();
   gosi_sysmon_after_fork();
   gosi_procs_after_fork();
+  gosi_labels_after_fork();
   gosi_rt.global_head = gosi_rt.global_tail = NULL;
   gosi_rt.nglobal = gosi_rt.nspinning = 0;
   gosi_rt.idle_ms = gosi_rt.keeper = NULL;

@@ -99,6 +99,9 @@ static void g_free(gosi_gcache *c, gos_g *g) {
     gosi_store(&x->name[0], (char)0);
     x->on_end = NULL;
     x->done = NULL;
+    x->panics = NULL;
+    memset(x->local, 0, sizeof x->local);
+    if (unlikely(x->labels != NULL)) gosi_labels_forget(x);
   }
   gosi_store(&g->status, (uint8_t)G_FREE);
   if (c && c->n < CACHE_KEEP) {
@@ -152,10 +155,10 @@ gosi_extra *gosi_g_extra(gos_g *g) {
 void gosi_g_run_defers(gos_g *g) {
   gosi_extra *x = g->extra;
   while (x && x->defers) {
-    gosi_defer *d = x->defers;
-    x->defers = d->next;
-    d->fn(d->arg);
-    gosi_free(d);
+    gosi_defer d = *x->defers;
+    gosi_free(x->defers); /* d.fn may end the goroutine */
+    x->defers = d.next;
+    d.fn(d.arg);
   }
 }
 
@@ -224,12 +227,13 @@ size_t gosi_g_describe(gos_g *g, char *buf, size_t n) {
 }
 
 size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n) {
-  char site[192];
+  char site[192], name[64] = "", labels[192];
   gosi_extra *x = gosi_load_acquire(&g->extra);
-  bool named = x && x->name[0];
+  for (size_t i = 0; x && i + 1 < sizeof name && (name[i] = gosi_load(&x->name[i])); i++) {}
+  bool named = name[0], labelled = gosi_labels_text(g, labels, sizeof labels) > 0;
   gosi_g_site(g, site, sizeof site);
-  int k = snprintf(buf, n, "goroutine %llu%s%s%s [%s]:\n", (unsigned long long)gosi_load(&g->id), named ? " (" : "",
-                   named ? x->name : "", named ? ")" : "", state);
+  int k = snprintf(buf, n, "goroutine %llu%s%s%s [%s]%s%s%s:\n", (unsigned long long)gosi_load(&g->id),
+                   named ? " (" : "", name, named ? ")" : "", state, labelled ? " {" : "", labels, labelled ? "}" : "");
   if (site[0] && g->creator)
     k += snprintf(buf + k, n - (size_t)k, "\tcreated by %s in goroutine %llu\n", site,
                   (unsigned long long)gosi_load(&g->creator));

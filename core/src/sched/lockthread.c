@@ -159,7 +159,7 @@ static void end_thread(gosi_m *m) {
   gosi_rt.nthreads--;
   gosi_tls_m = NULL; /* destructors of thread-local data may call in: on a foreign thread, then */
   m->pinned = 0;
-  m->tid = 0;
+  gosi_store(&m->tid, 0);
   m->cur = NULL;
   m->link = gosi_rt.spare_m; /* not freed: the monitor may be looking at it */
   gosi_rt.spare_m = m;

@@ -633,9 +633,9 @@ int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg
   } else if (unlikely(p->credits == 0) && !(p->credits = gosi_stack_take_credits(cls, STACK_CREDITS))) {
     return GOS_NOMEM;
   }
-  gos_g *g = gosi_g_new(p ? &p->gs : NULL);
+  gos_g *g = gosi_g_new(p ? &p->gs : NULL), *me = m->cur;
   gosi_extra *x = g && o && o->name ? gosi_g_extra(g) : NULL;
-  if (unlikely(!g || (o && o->name && !x))) {
+  if (unlikely(!g || (o && o->name && !x) || (me && (me->flags & GF_LABELS) && !gosi_labels_inherit(me, g)))) {
     if (g) gosi_g_unref(NULL, g);
     if (!p || cls != gosi_rt.cls) gosi_stack_give_credits(cls, 1);
     return GOS_NOMEM;
@@ -650,7 +650,7 @@ int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg
   g->arg = arg;
   g->cls = (uint8_t)cls;
   gosi_store(&g->site, site);
-  gosi_store(&g->creator, m->cur && !(m->cur->flags & GF_FOREIGN) ? m->cur->id : 0);
+  gosi_store(&g->creator, me && !(me->flags & GF_FOREIGN) ? me->id : 0);
   gosi_store(&g->id, gosi_g_next_id(p));
   if (out) {
     gosi_store(&g->refs, 2u);

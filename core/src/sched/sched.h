@@ -107,9 +107,15 @@ typedef struct gosi_defer {
   void *arg;
 } gosi_defer;
 
+typedef struct gosi_labels gosi_labels;
+typedef struct gosi_panic gosi_panic;
+
 /* What few goroutines need. */
 typedef struct gosi_extra {
   char name[64];
+  gosi_labels *labels; /* see labels.c */
+  void *local[GOS_G_LOCALS];
+  gosi_panic *panics; /* the panics in progress, the last one first */
   gosi_defer *defers;
   gos_chan *done;
   void (*on_end)(gos_chan *done, bool forget); /* closes it, or gives it up */
@@ -380,6 +386,13 @@ bool gosi_global_remove_locked(gos_g *g);
 /* procs.c */
 void gosi_p_retire(gosi_p *p); /* the caller has p, which is beyond nprocs and has no M */
 void gosi_procs_after_fork(void);
+
+/* labels.c */
+bool gosi_labels_inherit(gos_g *from, gos_g *to); /* false: no memory. from has GF_LABELS, to is not started yet */
+void gosi_labels_forget(gosi_extra *x);           /* its goroutine has ended */
+/* key:"value", ... as a text; what does not fit is left out. */
+size_t gosi_labels_text(gos_g *g, char *buf, size_t n);
+void gosi_labels_after_fork(void);
 
 /* lockthread.c */
 gos_g *gosi_pinned_next(gosi_m *m);          /* m->pinned: its goroutine, and a P; NULL: the thread is to end */

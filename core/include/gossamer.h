@@ -62,7 +62,7 @@ typedef struct gos_config {
   int maxthreads;                          /* 0: 10,000, as Go */
   size_t stack;                            /* bytes of address space for a goroutine's stack; 0: 64 KiB */
   uint64_t seed;                           /* of select's and the scheduler's choices; 0: from the system */
-  unsigned flags;                          /* 0 */
+  unsigned flags;                          /* GOS_DUMP_ON_SIGQUIT or 0 */
   void (*on_panic)(const char *report);    /* NULL: print the report, exit 2 */
   void (*on_deadlock)(const char *report); /* NULL: print the report, exit 2; else main's wait gives GOS_DEADLOCK */
 } gos_config;
@@ -72,6 +72,11 @@ typedef struct gos_go_options {
   const char *name; /* copied; NULL: none */
   size_t stack;     /* bytes; 0: the configured size */
 } gos_go_options;
+
+/* gos_config.flags. SIGQUIT (Ctrl-\) prints every goroutine and exits 2, as Go does without asking. The variable
+   GOSSAMER_SIGQUIT=1 asks for it too. GOSSAMER_DEBUG=schedtrace=MS prints a line of figures every MS
+   milliseconds, with scheddetail=1 the processors and goroutines as well. Set-uid programs ignore both. */
+enum { GOS_DUMP_ON_SIGQUIT = 1 };
 
 /* Starts the runtime, the calling thread being its main goroutine. NULL: all defaults.
    A second call gives GOS_PERM. Go: the runtime's own start. */
@@ -236,7 +241,10 @@ typedef struct gos_stats {
   uint32_t size;
   int goroutines, threads, idle_threads, procs;
   uint64_t created, switches_out, steals, handoffs, parks, wakes;
-  size_t stacks, stack_bytes; /* stacks carved, and their address space */
+  size_t stacks, stack_bytes;            /* stacks carved, and their address space */
+  int max_threads, idle_procs, spinning; /* threads that look for work */
+  int runqueue;                          /* in the global queue; those of the processors are not counted */
+  int timers;                            /* pending, of C goroutines: sleeps and deadlines too */
 } gos_stats;
 int gos_stats_get(gos_stats *s, size_t size);
 /* cdef: end */

@@ -213,8 +213,16 @@ TEST_RAW(goexit_in_a_deferred_call_ends_the_panic) {
 }
 
 static atomic_int runs;
-static void panics_again(void *arg) { (void)arg, runs++, gos_panic("again"); }
-static void exits_again(void *arg) { (void)arg, runs++, gos_goexit(); }
+static void panics_again(void *arg) {
+  (void)arg;
+  runs++;
+  gos_panic("again");
+}
+static void exits_again(void *arg) {
+  (void)arg;
+  runs++;
+  gos_goexit();
+}
 static void many(void *arg) {
   for (int i = 0; i < 50; i++) gos_defer(arg ? panics_again : exits_again, NULL);
 }

@@ -24,7 +24,8 @@ typedef struct chunk {
   struct chunk *next;
   gos_g g[CHUNK];
 } chunk;
-static chunk *chunks;
+extern chunk *gosi_g_chunks;
+chunk *gosi_g_chunks; /* a debugger looks for it, too */
 static gosi_gcache shared;
 static gosi_lock shared_lock;
 
@@ -70,9 +71,9 @@ static gos_g *from_chunk(gosi_gcache *c) {
   k->g[0].claim = 1;
   chunk *old;
   do {
-    old = gosi_load_acquire(&chunks);
+    old = gosi_load_acquire(&gosi_g_chunks);
     k->next = old;
-  } while (!gosi_cas(&chunks, old, k)); /* pairs with the load in gosi_g_visit */
+  } while (!gosi_cas(&gosi_g_chunks, old, k)); /* pairs with the load in gosi_g_visit */
   return &k->g[0];
 }
 
@@ -196,6 +197,37 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
 
 void gosi_g_after_fork(void) { shared_lock.word = 0; }
 
+/* Where tools/gossamer-gdb.py finds what, in a library without debug information. */
+#define AT(name, type, field)                                                                                          \
+  { name, offsetof(type, field) }
+extern const struct gosi_debug_entry {
+  char name[24];
+  uint64_t value;
+} gosi_debug_layout[];
+__attribute__((used)) const struct gosi_debug_entry gosi_debug_layout[] = {
+    {"chunk.count", CHUNK},
+    AT("chunk.next", chunk, next),
+    AT("chunk.g", chunk, g),
+    {"g.size", sizeof(gos_g)},
+    AT("g.id", gos_g, id),
+    AT("g.creator", gos_g, creator),
+    AT("g.status", gos_g, status),
+    AT("g.reason", gos_g, reason),
+    AT("g.flags", gos_g, flags),
+    AT("g.sp", gos_g, ctx.sp),
+    AT("g.site", gos_g, site),
+    AT("g.realm", gos_g, realm),
+    AT("g.fiber", gos_g, fiber),
+    AT("g.extra", gos_g, extra),
+    AT("fiber.lo", gosi_fiber, lo),
+    AT("fiber.top", gosi_fiber, top),
+    AT("extra.name", gosi_extra, name),
+    AT("extra.labels", gosi_extra, labels),
+    AT("labels.n", gosi_labels, n),
+    AT("labels.text", gosi_labels, text),
+    {"", 0},
+};
+
 /* ---- descriptions --------------------------------------------------------------- */
 const char *gosi_g_site(gos_g *g, char *buf, size_t n) {
   Dl_info i;
@@ -243,7 +275,7 @@ size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n) {
 }
 
 void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u) {
-  for (chunk *k = gosi_load_acquire(&chunks); k; k = k->next)
+  for (chunk *k = gosi_load_acquire(&gosi_g_chunks); k; k = k->next)
     for (int i = 0; i < CHUNK; i++)
       if (gosi_load_acquire(&k->g[i].status) != G_FREE) f(&k->g[i], u);
 }

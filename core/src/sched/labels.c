@@ -7,11 +7,6 @@
 #include <string.h>
 #include "sched/sched.h"
 
-struct gosi_labels {
-  uint32_t refs; /* [sets] */
-  size_t n;      /* bytes in text */
-  char text[];   /* key, value, key, value, ... each ended by 0; sorted by key */
-};
 static gosi_lock sets;
 static int keys;
 

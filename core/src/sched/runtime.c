@@ -49,7 +49,7 @@ static int start(const gos_config *cfg, bool with_p) {
   gosi_os_init();
   gosi_rt.fences = !gosi_os_barrier_all();
   int cls = gosi_stack_class(cfg->stack ? cfg->stack : DEFAULT_STACK);
-  if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || cfg->flags) return GOS_INVAL;
+  if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || (cfg->flags & ~GOS_DUMP_ON_SIGQUIT)) return GOS_INVAL;
   gosi_rt.cls = (unsigned)cls;
   gosi_rt.nps = gosi_rt.nprocs = procs_wanted(cfg);
   gosi_rt.maxthreads = cfg->maxthreads ? cfg->maxthreads : DEFAULT_THREADS;
@@ -75,6 +75,7 @@ static int start(const gos_config *cfg, bool with_p) {
     if (e) return e;
   }
   gosi_stack_watch(describe_stack);
+  if (gosi_debug_start) gosi_debug_start(cfg->flags);
   static uint32_t watched;
   if (!watched++) gosi_fork_watch();
   return GOS_OK;

@@ -107,7 +107,12 @@ typedef struct gosi_defer {
   void *arg;
 } gosi_defer;
 
-typedef struct gosi_labels gosi_labels;
+/* A set of labels: see labels.c. */
+typedef struct gosi_labels {
+  uint32_t refs;
+  size_t n;    /* bytes in text */
+  char text[]; /* key, value, key, value, ... each ended by 0; sorted by key */
+} gosi_labels;
 typedef struct gosi_panic gosi_panic;
 
 /* What few goroutines need. */
@@ -423,6 +428,12 @@ bool gosi_home_context(gosi_m *m, size_t size);
 /* Starts the runtime once; with_p: the calling thread becomes C's main goroutine. False and
    *err: it could not. */
 bool gosi_runtime_start(const gos_config *cfg, bool with_p, int *err);
+
+/* Set by debug/, where it was asked for: the monitor calls look with the time, and again at the latest when it
+   says; asked makes it do so now. start is told gos_config.flags. */
+extern gos_ns (*gosi_debug_look)(gos_ns now);
+extern uint32_t gosi_debug_asked;
+extern void (*gosi_debug_start)(unsigned flags);
 
 /* sysmon.c */
 extern uint32_t gosi_sysmon_asleep;

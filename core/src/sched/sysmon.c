@@ -23,6 +23,10 @@ static const gos_ns recheck_alone = 250000000; /* a deadlock that other threads 
 
 uint32_t gosi_sysmon_asleep; /* futex: 1 while it sleeps for long */
 gos_ns gosi_coarse;
+gos_ns (*gosi_debug_look)(gos_ns now);
+uint32_t gosi_debug_asked;
+void (*gosi_debug_start)(unsigned flags);
+static gos_ns debug_due = GOS_FOREVER;
 static uint32_t running;
 /* The monitor's own. */
 static unsigned retakes;
@@ -131,7 +135,8 @@ static bool someone_runs(void) {
 static void sleep_long(gos_ns until) {
   gosi_store_seq(&gosi_sysmon_asleep, 1u);
   gosi_fence();
-  gosi_os_wait(&gosi_sysmon_asleep, 1, until);
+  if (until > debug_due) until = debug_due;
+  if (!gosi_load_seq(&gosi_debug_asked)) gosi_os_wait(&gosi_sysmon_asleep, 1, until);
   gosi_store_seq(&gosi_sysmon_asleep, 0u);
 }
 
@@ -144,6 +149,7 @@ static void *sysmon_main(void *arg) {
   for (;;) {
     gos_ns now = gosi_os_now();
     gosi_store(&gosi_coarse, now);
+    if (unlikely(gosi_debug_look != NULL)) debug_due = gosi_debug_look(now);
     bool hot = false;
     unsigned before = retakes;
     blocking = false;

@@ -69,7 +69,7 @@ typedef struct gos_config {
   int maxthreads;                          /* 0: 10,000, as Go */
   size_t stack;                            /* bytes of address space for a goroutine's stack; 0: 64 KiB */
   uint64_t seed;                           /* of select's and the scheduler's choices; 0: from the system */
-  unsigned flags;                          /* 0 */
+  unsigned flags;                          /* GOS_DUMP_ON_SIGQUIT or 0 */
   void (*on_panic)(const char *report);    /* NULL: print the report, exit 2 */
   void (*on_deadlock)(const char *report); /* NULL: print the report, exit 2; else main's wait gives GOS_DEADLOCK */
 } gos_config;
@@ -79,6 +79,11 @@ typedef struct gos_go_options {
   const char *name; /* copied; NULL: none */
   size_t stack;     /* bytes; 0: the configured size */
 } gos_go_options;
+
+/* gos_config.flags. SIGQUIT (Ctrl-\) prints every goroutine and exits 2, as Go does without asking. The variable
+   GOSSAMER_SIGQUIT=1 asks for it too. GOSSAMER_DEBUG=schedtrace=MS prints a line of figures every MS
+   milliseconds, with scheddetail=1 the processors and goroutines as well. Set-uid programs ignore both. */
+enum { GOS_DUMP_ON_SIGQUIT = 1 };
 
 /* Starts the runtime, the calling thread being its main goroutine. NULL: all defaults.
    A second call gives GOS_PERM. Go: the runtime's own start. */
@@ -103,19 +108,42 @@ void gos_gosched(void);
 /* [g] Ends the running goroutine. Go: runtime.Goexit, without the deferred calls of frames:
    use gos_defer. */
 void gos_goexit(void);
-/* [g] Runs fn(arg) when the goroutine ends, last one first. */
+/* [g] Runs fn(arg) when the goroutine ends (it returns, gos_goexit(), gos_panic()), last one first; fn may
+   itself wait, defer, exit and panic. GOS_OK; GOS_INVAL, GOS_NOMEM, GOS_PERM on a foreign thread: fn will
+   not run. Go: defer, but of the goroutine, not the function. */
 int gos_defer(void (*fn)(void *), void *arg);
-/* Reports "panic: ..." with the goroutine and where it was created, and exits 2, unless
-   gos_config.on_panic is set: then only the goroutine ends. */
+/* Runs what is deferred, then reports "panic: ..." with the goroutine and where it was created, and exits 2,
+   unless gos_config.on_panic is set: then only the goroutine ends. A panic in a deferred call is
+   reported below the first one; gos_goexit() in one ends the panic without a report, as in Go. */
 void gos_panic(const char *fmt, ...);
+/* Names the running goroutine in dumps and reports; copied, cut to 63 bytes; NULL: no name. GOS_OK, GOS_NOMEM. */
+int gos_set_name(const char *name);
+/* Labels of the running goroutine: dumps show them, goroutines it starts from here on have them too.
+   Both are copied; the value NULL removes the label. GOS_OK, GOS_INVAL (no key), GOS_NOMEM: nothing
+   changed. Go: pprof.SetGoroutineLabels, Labels. */
+int gos_set_label(const char *key, const char *value);
+/* The value, until this goroutine next changes its labels; NULL: it has no such label. */
+const char *gos_label(const char *key);
 /* The running goroutine's number; 0 on a foreign thread. Numbers are never used twice. */
 uint64_t gos_goid(void);
 int gos_num_goroutine(void);
 /* CPUs this process may use: affinity mask and cgroup quota respected. */
 int gos_num_cpu(void);
-/* The number of goroutines that may be inside the runtime at once; n > 0 is refused with
-   GOS_PERM once another thread runs goroutines (a later release lifts this). */
+/* The number of goroutines that may be inside the runtime at once. n > 0 sets it, at any time and from
+   any thread: at most 1,024, more than there are CPUs if you like; the world is not stopped, a goroutine
+   that runs on a processor too many goes on elsewhere at its next call. Returns the number before, or
+   GOS_NOMEM: nothing changed. Go: runtime.GOMAXPROCS. */
 int gos_gomaxprocs(int n);
+/* The most threads the runtime makes for goroutines; n > 0 sets it. Returns the limit before. Where it
+   is reached work goes on with the threads there are (Go's debug.SetMaxThreads ends the program). */
+int gos_set_max_threads(int n);
+/* From here on the running goroutine runs on this OS thread only, and the thread runs nothing else,
+   until as many gos_unlock_os_thread() calls. A goroutine that ends while locked ends its thread (the
+   process's first thread sleeps instead). To keep main on the first thread: call it before anything
+   that waits. GOS_OK; GOS_PERM for a goroutine of a binding whose goroutines change threads. Nothing
+   to do, so GOS_OK, on foreign threads. Go: runtime.LockOSThread, UnlockOSThread. */
+int gos_lock_os_thread(void);
+int gos_unlock_os_thread(void); /* GOS_OK, also where it was not locked */
 gos_ns gos_now(void);
 /* GOS_OK after d nanoseconds (at once for d <= 0), or GOS_CANCELED. Go: time.Sleep. */
 int gos_sleep(gos_ns d);
@@ -445,7 +473,8 @@ typedef struct gos_info {
   const char *wait_reason; /* Go's words: "chan receive", "select", ...; NULL unless waiting */
   gos_ns since;            /* waiting since; 0 unless waiting */
   char name[64];
-  char site[192]; /* where it was created */
+  char site[192];   /* where it was created */
+  char labels[192]; /* key:"value", ... sorted; those that do not fit are left out */
 } gos_info;
 /* What is true of g at this moment. size = sizeof(gos_info). */
 int gos_info_get(gos_g *g, gos_info *out, size_t size);
@@ -458,7 +487,10 @@ typedef struct gos_stats {
   uint32_t size;
   int goroutines, threads, idle_threads, procs;
   uint64_t created, switches_out, steals, handoffs, parks, wakes;
-  size_t stacks, stack_bytes; /* stacks carved, and their address space */
+  size_t stacks, stack_bytes;            /* stacks carved, and their address space */
+  int max_threads, idle_procs, spinning; /* threads that look for work */
+  int runqueue;                          /* in the global queue; those of the processors are not counted */
+  int timers;                            /* pending, of C goroutines: sleeps and deadlines too */
 } gos_stats;
 int gos_stats_get(gos_stats *s, size_t size);
 /* cdef: end */

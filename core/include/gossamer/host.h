@@ -87,6 +87,13 @@ gos_g *gos_realm_main(gos_realm *r);
 void *gos_g_arg(gos_g *g);
 uint64_t gos_g_id(gos_g *g);
 int gos_g_alive(gos_g *g); /* 0: it has ended */
+/* A few values of the binding's own with every goroutine; they start as NULL, are not inherited, and are
+   forgotten when it ends. gos_g_local_key(): a key for this process, or GOS_NOMEM when all are given out.
+   get: NULL also for a bad key. set: GOS_OK, GOS_INVAL, GOS_NOMEM. On a foreign thread: that thread's. */
+enum { GOS_G_LOCALS = 4 };
+int gos_g_local_key(void);
+void *gos_g_local_get(int key);
+int gos_g_local_set(int key, void *value);
 /* [lock] A handle more on g. */
 gos_g *gos_g_retain(gos_g *g);
 /* [lock] A channel confined to the realm: no lock of its own, 8-byte elements unless

@@ -1,9 +1,11 @@
 /* Looking at goroutines: dumps, info, statistics. Reads every layer.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "debug/dump.h"
 #include "sched/sched.h"
 
 static const char *const status_text[] = {
@@ -21,6 +23,7 @@ static void fill(gos_g *g, gos_info *out) {
   }
   gosi_extra *x = gosi_load_acquire(&g->extra);
   for (size_t i = 0; x && i + 1 < sizeof out->name && (out->name[i] = gosi_load(&x->name[i])); i++) {}
+  gosi_labels_text(g, out->labels, sizeof out->labels);
   if (status != G_DEAD && status != G_FREE) gosi_g_site(g, out->site, sizeof out->site);
 }
 
@@ -50,54 +53,75 @@ int gos_foreach(int (*f)(const gos_info *info, void *u), void *u) {
 }
 
 /* ---- text ---------------------------------------------------------------------------- */
-struct text {
-  char *s;
-  size_t n, cap;
-};
-static void add(struct text *t, const char *s, size_t n) {
-  if (t->n + n + 1 > t->cap) {
-    size_t cap = (t->n + n + 1) * 2;
-    char *p = realloc(t->s, cap);
-    if (!p) return; /* a shorter dump beats none */
-    t->s = p;
-    t->cap = cap;
-  }
-  memcpy(t->s + t->n, s, n);
-  t->n += n;
-  t->s[t->n] = 0;
+void gosi_out_flush(gosi_out *o) {
+  if (o->fd >= 0 && o->n > 0 && !o->failed) o->failed = !gosi_write_all(o->fd, o->few, o->n);
+  if (o->fd >= 0) o->n = 0;
 }
+
+void gosi_out_add(gosi_out *o, const char *s, size_t n) {
+  if (o->fd >= 0) {
+    if (o->n + n > sizeof o->few) gosi_out_flush(o);
+    if (n > sizeof o->few) n = sizeof o->few;
+    memcpy(o->few + o->n, s, n);
+    o->n += n;
+    return;
+  }
+  if (o->n + n + 1 > o->cap) {
+    size_t cap = (o->n + n + 1) * 2;
+    char *p = realloc(o->s, cap);
+    if (!p) return; /* a shorter dump beats none */
+    o->s = p;
+    o->cap = cap;
+  }
+  memcpy(o->s + o->n, s, n);
+  o->n += n;
+  o->s[o->n] = 0;
+}
+
+void gosi_outf(gosi_out *o, const char *fmt, ...) {
+  char line[512];
+  va_list ap;
+  va_start(ap, fmt);
+  int k = vsnprintf(line, sizeof line, fmt, ap);
+  va_end(ap);
+  if (k > 0) gosi_out_add(o, line, (size_t)k < sizeof line ? (size_t)k : sizeof line - 1);
+}
+
 static void one(gos_g *g, void *u) {
-  char line[512], state[96];
+  char line[640], state[96];
   uint8_t status = gosi_load(&g->status), reason = gosi_load(&g->reason);
   if ((gosi_load(&g->flags) & GF_FOREIGN) || status == G_DEAD) return;
   gos_ns minutes = status == G_WAITING ? (gosi_os_now() - gosi_load(&g->since)) / 60000000000LL : 0;
   const char *what = status == G_WAITING ? gosi_reason_text[reason < WAIT_REASONS ? reason : 0] : status_text[status];
+  const char *locked = gosi_load(&g->flags) & GF_LOCKED ? ", locked to thread" : "";
   if (minutes > 0)
-    snprintf(state, sizeof state, "%s, %lld minutes", what, (long long)minutes);
+    snprintf(state, sizeof state, "%s, %lld minutes%s", what, (long long)minutes, locked);
   else
-    snprintf(state, sizeof state, "%s", what);
-  add(u, "\n", 1);
-  add(u, line, gosi_g_headline(g, state, line, sizeof line));
+    snprintf(state, sizeof state, "%s%s", what, locked);
+  gosi_out_add(u, "\n", 1);
+  gosi_out_add(u, line, gosi_g_headline(g, state, line, sizeof line));
 }
 
 static char *dump_text(const char *head, size_t *n) {
-  struct text t = {NULL, 0, 0};
-  add(&t, head, strlen(head));
-  gosi_g_visit(one, &t);
-  *n = t.n;
-  return t.s;
+  gosi_out o = {.fd = -1};
+  gosi_out_add(&o, head, strlen(head));
+  gosi_g_visit(one, &o);
+  *n = o.n;
+  return o.s;
 }
 __attribute__((constructor)) static void install(void) { gosi_dump_text = dump_text; }
 
+bool gosi_dump_fd(int fd) {
+  gosi_out o = {.fd = fd};
+  gosi_g_visit(one, &o);
+  gosi_out_flush(&o);
+  return !o.failed;
+}
+
 int gos_dump(int fd, unsigned flags) {
-  size_t n;
-  if (flags) return GOS_INVAL;
-  char *text = dump_text("", &n);
-  if (!text) return GOS_NOMEM;
+  if (flags || fd < 0) return flags ? GOS_INVAL : GOS_SYS(EBADF);
   errno = EIO;
-  int e = gosi_write_all(fd, text, n) ? GOS_OK : GOS_SYS(errno);
-  free(text);
-  return e;
+  return gosi_dump_fd(fd) ? GOS_OK : GOS_SYS(errno);
 }
 
 /* ---- figures ----------------------------------------------------------------------------- */
@@ -114,9 +138,8 @@ int gos_stats_get(gos_stats *s, size_t size) {
   if (gosi_load_acquire(&gosi_rt.started) != 2) return GOS_OK;
   uint64_t ended = 0, realm_switches = 0, realm_handoffs = 0;
   s->created = gosi_load(&gosi_rt.foreign_created);
-  for (int i = 0; i < PS_MAX && gosi_rt.ps; i++) {
+  for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) {
     gosi_p *p = &gosi_rt.ps[i];
-    if (i >= gosi_load(&gosi_rt.nprocs) && !p->created && !p->ended) break;
     s->created += gosi_load(&p->created);
     ended += gosi_load(&p->ended);
     s->steals += gosi_load(&p->steals);
@@ -131,7 +154,14 @@ int gos_stats_get(gos_stats *s, size_t size) {
   s->threads = gosi_rt.nthreads;
   s->idle_threads = gosi_rt.nidle_ms;
   s->procs = gosi_rt.nprocs;
+  s->max_threads = gosi_rt.maxthreads;
+  s->idle_procs = gosi_rt.nidle_ps;
+  s->runqueue = gosi_rt.nglobal;
+  s->spinning = gosi_load(&gosi_rt.nspinning);
   gosi_lock_drop(&gosi_rt.lock);
+  gosi_lock_take(&gosi_rt.timers.lock);
+  s->timers = gosi_rt.timers.n;
+  gosi_lock_drop(&gosi_rt.timers.lock);
   gosi_stack_stats(&s->stacks, &s->stack_bytes);
   return GOS_OK;
 }

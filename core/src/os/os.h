@@ -16,6 +16,12 @@ int gosi_os_cpus(void);
 int gosi_os_thread_count(void);
 bool gosi_os_secure(void); /* set-uid and the like: the environment is not to be trusted */
 
+int gosi_os_tid(void); /* of the calling thread */
+/* What a thread of this process has used of the CPUs; -1: not to be had. */
+gos_ns gosi_os_thread_cpu(int tid);
+/* Is it blocked in a call (true also if that cannot be known), or does it run or wait for a CPU? */
+bool gosi_os_thread_blocked(int tid);
+
 /* Address space without memory: NULL when there is none. */
 char *gosi_os_reserve(size_t n);
 void gosi_os_unmap(char *p, size_t n);
@@ -33,6 +39,7 @@ void gosi_os_wake(uint32_t *word);
 int gosi_os_thread(void *(*fn)(void *), void *arg, size_t stack);
 /* The calling thread's stack. */
 void gosi_os_stack_bounds(char **lo, char **hi);
+void gosi_os_alt_stack_free(void); /* before the thread ends */
 void gosi_os_name_thread(const char *name);
 void gosi_os_precise_timers(void); /* for the calling thread */
 /* Makes every other thread of the process pass a full memory barrier; false: not available. */

@@ -146,6 +146,22 @@ int gosi_os_thread_count(void) {
   return n > 0 ? n : -1; /* emulators give 0 */
 }
 
+int gosi_os_tid(void) { return (int)syscall(SYS_gettid); }
+
+gos_ns gosi_os_thread_cpu(int tid) {
+  struct timespec t;
+  /* The kernel's number for a thread's clock: pthread_getcpuclockid() wants a pthread_t, which ends with its thread. */
+  clockid_t clock = (clockid_t)((~(unsigned)tid << 3) | 6);
+  return tid > 0 && clock_gettime(clock, &t) == 0 ? t.tv_sec * 1000000000LL + t.tv_nsec : -1;
+}
+
+bool gosi_os_thread_blocked(int tid) {
+  char path[64], line[256], *p;
+  snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+  /* "number (name) state ..." */
+  return !read_text(path, line, sizeof line) || !(p = strrchr(line, ')')) || !p[1] || p[2] != 'R';
+}
+
 /* ---- memory ------------------------------------------------------------------ */
 char *gosi_os_reserve(size_t n) {
   void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -229,12 +245,21 @@ void gosi_os_stack_bounds(char **lo, char **hi) {
 void gosi_os_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 void gosi_os_precise_timers(void) { prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0); }
 
+enum { ALT_STACK = 32 * 1024 };
+static __thread void *alt_stack __attribute__((tls_model("initial-exec")));
+
 void gosi_os_alt_stack(void) {
-  enum { SIZE = 32 * 1024 };
   stack_t now;
   if (sigaltstack(NULL, &now) || !(now.ss_flags & SS_DISABLE)) return;
-  void *p = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *p = mmap(NULL, ALT_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (p == MAP_FAILED) return;
-  stack_t alt = {.ss_sp = p, .ss_size = SIZE};
+  alt_stack = p;
+  stack_t alt = {.ss_sp = p, .ss_size = ALT_STACK};
   sigaltstack(&alt, NULL);
+}
+void gosi_os_alt_stack_free(void) {
+  stack_t none = {.ss_flags = SS_DISABLE};
+  if (!alt_stack || sigaltstack(&none, NULL)) return;
+  munmap(alt_stack, ALT_STACK);
+  alt_stack = NULL;
 }

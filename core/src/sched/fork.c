@@ -22,7 +22,7 @@ static void forget_p(gosi_p *p) {
   p->runnext = NULL;
   p->head = p->tail;
   p->m = NULL;
-  p->idle = false;
+  p->state = P_RETIRED;
   p->link = NULL;
 }
 
@@ -54,6 +54,8 @@ static void in_child(void) {
   gosi_g_after_fork();
   if (gosi_lot_after_fork) gosi_lot_after_fork();
   gosi_sysmon_after_fork();
+  gosi_procs_after_fork();
+  gosi_labels_after_fork();
   gosi_rt.global_head = gosi_rt.global_tail = NULL;
   gosi_rt.nglobal = gosi_rt.nspinning = 0;
   gosi_rt.idle_ms = gosi_rt.keeper = NULL;
@@ -64,24 +66,28 @@ static void in_child(void) {
   gosi_rt.nforeign = m && m->foreign ? 1 : 0;
   gosi_timers_forget(&gosi_rt.timers);
   gosi_g_visit(forget_g, m ? m->cur : NULL);
-  for (int i = gosi_rt.nprocs; i-- > 0;) {
+  for (int i = gosi_rt.nps; i-- > 0;) {
     gosi_p *p = &gosi_rt.ps[i];
     forget_p(p);
     p->ended = p->created;
     if (m && m->p == p) {
       p->m = m;
+      p->state = P_TAKEN;
       p->created++;
       continue;
     }
-    p->idle = true;
+    if (i >= gosi_rt.nprocs) continue;
+    p->state = P_IDLE;
     p->link = gosi_rt.idle_ps;
     gosi_rt.idle_ps = p;
     gosi_rt.nidle_ps++;
   }
   gosi_rt.foreign_ended = gosi_rt.foreign_created = 0;
   if (!m) return;
+  m->tid = gosi_os_tid();
   m->wake = m->task = 0;
   m->next_g = NULL;
+  m->handed = NULL;
   if (!m->realm && !m->foreign) {
     gosi_rt.nms = 1;
     if (!m->p) m->lost = 1; /* it had lost its P to a thread that is gone: there are idle ones */

@@ -29,7 +29,8 @@ typedef struct chunk {
   struct chunk *next;
   gos_g g[CHUNK];
 } chunk;
-static chunk *chunks;
+extern chunk *gosi_g_chunks;
+chunk *gosi_g_chunks;       /* a debugger looks for it, too */
 static gosi_lock free_lock; /* guards the two lists */
 static gos_g *free_ones;    /* linked by next */
 static gos_g *free_batches; /* the first ones of them, linked by fired */
@@ -72,9 +73,9 @@ static gos_g *new_chunk(void) {
   }
   chunk *old;
   do {
-    old = gosi_load_acquire(&chunks);
+    old = gosi_load_acquire(&gosi_g_chunks);
     k->next = old;
-  } while (!gosi_cas(&chunks, old, k)); /* pairs with the load in gosi_g_visit */
+  } while (!gosi_cas(&gosi_g_chunks, old, k)); /* pairs with the load in gosi_g_visit */
   return k->g;
 }
 
@@ -128,6 +129,9 @@ static void g_free(gosi_gcache *c, gos_g *g) {
     gosi_store(&x->name[0], (char)0);
     x->on_end = NULL;
     x->done = NULL;
+    x->panics = NULL;
+    memset(x->local, 0, sizeof x->local);
+    if (unlikely(x->labels != NULL)) gosi_labels_forget(x);
   }
   gosi_store(&g->status, (uint8_t)G_FREE);
   if (!c) {
@@ -143,6 +147,15 @@ static void g_free(gosi_gcache *c, gos_g *g) {
   g->next = c->head;
   c->head = g;
   c->n++;
+}
+
+void gosi_gcache_empty(gosi_gcache *c) {
+  if (c->batch) put_batch(c->batch);
+  for (gos_g *g = c->head, *next; g; g = next) {
+    next = g->next;
+    put_one(g);
+  }
+  *c = (gosi_gcache){NULL, NULL, 0};
 }
 
 void gosi_g_unref(gosi_gcache *c, gos_g *g) {
@@ -170,9 +183,10 @@ gosi_extra *gosi_g_extra(gos_g *g) {
 
 void gosi_g_run_defers(gos_g *g) {
   for (gosi_defer *d; (d = g->defers);) {
+    gosi_defer call = *d;
     g->defers = d->next;
-    d->fn(d->arg);
-    if (!d->framed) gosi_free(d);
+    if (!d->framed) gosi_free(d); /* the call may end the goroutine */
+    call.fn(call.arg);
   }
 }
 
@@ -209,6 +223,37 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
 }
 
 void gosi_g_after_fork(void) { free_lock.word = 0; }
+
+/* Where tools/gossamer-gdb.py finds what, in a library without debug information. */
+#define AT(name, type, field)                                                                                          \
+  { name, offsetof(type, field) }
+extern const struct gosi_debug_entry {
+  char name[24];
+  uint64_t value;
+} gosi_debug_layout[];
+__attribute__((used)) const struct gosi_debug_entry gosi_debug_layout[] = {
+    {"chunk.count", CHUNK},
+    AT("chunk.next", chunk, next),
+    AT("chunk.g", chunk, g),
+    {"g.size", sizeof(gos_g)},
+    AT("g.id", gos_g, id),
+    AT("g.creator", gos_g, creator),
+    AT("g.status", gos_g, status),
+    AT("g.reason", gos_g, reason),
+    AT("g.flags", gos_g, flags),
+    AT("g.sp", gos_g, ctx.sp),
+    AT("g.site", gos_g, site),
+    AT("g.realm", gos_g, realm),
+    AT("g.fiber", gos_g, fiber),
+    AT("g.extra", gos_g, extra),
+    AT("fiber.lo", gosi_fiber, lo),
+    AT("fiber.top", gosi_fiber, top),
+    AT("extra.name", gosi_extra, name),
+    AT("extra.labels", gosi_extra, labels),
+    AT("labels.n", gosi_labels, n),
+    AT("labels.text", gosi_labels, text),
+    {"", 0},
+};
 
 /* ---- descriptions --------------------------------------------------------------- */
 const char *gosi_g_site(gos_g *g, char *buf, size_t n) {
@@ -255,14 +300,16 @@ size_t gosi_g_describe(gos_g *g, char *buf, size_t n) {
 }
 
 size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n) {
-  char name[80];
-  int k = snprintf(buf, n, "goroutine %llu%s [%s]:\n", (unsigned long long)gosi_load(&g->id), name_of(g, name), state);
+  char name[80], labels[192];
+  bool labelled = gosi_labels_text(g, labels, sizeof labels) > 0;
+  int k = snprintf(buf, n, "goroutine %llu%s [%s]%s%s%s:\n", (unsigned long long)gosi_load(&g->id), name_of(g, name),
+                   state, labelled ? " {" : "", labelled ? labels : "", labelled ? "}" : "");
   if (k > 0 && (size_t)k < n) k += add_site(g, buf + k, n - (size_t)k, "\t", "\n");
   return (size_t)k < n ? (size_t)k : n - 1;
 }
 
 void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u) {
-  for (chunk *k = gosi_load_acquire(&chunks); k; k = k->next)
+  for (chunk *k = gosi_load_acquire(&gosi_g_chunks); k; k = k->next)
     for (int i = 0; i < CHUNK; i++)
       if (gosi_load_acquire(&k->g[i].status) != G_FREE) f(&k->g[i], u);
 }

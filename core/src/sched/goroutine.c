@@ -112,16 +112,25 @@ int gos_sleep(gos_ns d) {
 }
 
 /* ---- ends --------------------------------------------------------------------------------- */
+/* What gos_panic() was called with; on the stack of that call, which does not return. */
+struct gosi_panic {
+  gosi_panic *before; /* in progress when this one came, out of a deferred call */
+  char *text;         /* NULL: no memory */
+};
+
+static void drop_panics(gos_g *g) {
+  gosi_extra *x = g->extra;
+  for (gosi_panic *p = x ? x->panics : NULL; p; p = p->before) gosi_free(p->text);
+  if (x) x->panics = NULL;
+}
+
 void gos_goexit(void) {
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
-  if (g->flags & GF_FOREIGN) {
-    gosi_leave_m(m);
-    gosi_g_run_defers(g);
-    pthread_exit(NULL);
-  }
   gosi_leave_m(m);
   gosi_g_run_defers(g);
+  if (g->flags & GF_FOREIGN) pthread_exit(NULL);
+  drop_panics(g); /* Goexit in a deferred call ends a panic, as in Go */
   gosi_end(gosi_enter(), g);
 }
 
@@ -157,29 +166,61 @@ void gosi_defer_pop(gosi_defer *d) {
   *at = d->next;
 }
 
-void gos_panic(const char *fmt, ...) {
-  char text[1024];
-  size_t n = 0;
-  va_list ap;
-  gosi_m *m = gosi_enter();
-  gos_g *g = m->cur;
-  gosi_leave_m(m);
-  n += (size_t)snprintf(text, sizeof text, "panic: ");
-  va_start(ap, fmt);
-  int k = vsnprintf(text + n, sizeof text - n, fmt, ap);
-  va_end(ap);
-  n += k > 0 ? (size_t)k : 0;
-  if (n > sizeof text - 300) n = sizeof text - 300; /* room for who it was */
-  n += (size_t)snprintf(text + n, sizeof text - n, "\n\n");
-  if (g->flags & GF_FOREIGN)
-    n += (size_t)snprintf(text + n, sizeof text - n, "a foreign thread\n");
-  else
-    n += gosi_g_headline(g, "running", text + n, sizeof text - n);
+static const char *text_of(const gosi_panic *p) { return p->text ? p->text : "(no memory for the text)"; }
+
+/* "panic: first\n\tpanic: second\n": the older ones first. */
+static size_t add_panics(const gosi_panic *p, char *buf, size_t n) {
+  size_t at = p->before ? add_panics(p->before, buf, n) : 0;
+  int k = snprintf(buf + at, n - at, "%spanic: %s\n", p->before ? "\t" : "", text_of(p));
+  return k > 0 && (size_t)k < n - at ? at + (size_t)k : n - 1;
+}
+
+/* In a function of its own: what follows a panic may need the stack. */
+static NOINLINE void report(gos_g *g, const gosi_panic *p) {
+  char few[256], who[512] = "a foreign thread\n";
+  size_t n = sizeof who + 8;
+  for (const gosi_panic *q = p; q; q = q->before) n += strlen(text_of(q)) + 16;
+  char *all = gosi_alloc(n), *text = all ? all : few;
+  if (!all) n = sizeof few;
+  if (!(g->flags & GF_FOREIGN)) gosi_g_headline(g, "running", who, sizeof who);
+  size_t at = add_panics(p, text, n);
+  int k = snprintf(text + at, n - at, "\n%s", who);
+  at = k > 0 && (size_t)k < n - at ? at + (size_t)k : n - 1;
   if (!gosi_rt.on_panic) {
-    gosi_write_all(2, text, n);
+    gosi_write_all(2, text, at);
     _exit(2);
   }
   gosi_rt.on_panic(text);
+  gosi_free(all);
+}
+
+static char *text_for(const char *fmt, va_list ap) {
+  va_list again;
+  va_copy(again, ap);
+  int n = vsnprintf(NULL, 0, fmt, again);
+  va_end(again);
+  char *text = n >= 0 ? gosi_alloc((size_t)n + 1) : NULL;
+  if (text) vsnprintf(text, (size_t)n + 1, fmt, ap);
+  return text;
+}
+
+void gos_panic(const char *fmt, ...) {
+  gosi_m *m = gosi_enter();
+  gos_g *g = m->cur;
+  gosi_leave_m(m);
+  gosi_panic p = {NULL, NULL};
+  va_list ap;
+  va_start(ap, fmt);
+  p.text = text_for(fmt, ap);
+  va_end(ap);
+  gosi_extra *x = g->extra; /* none: nothing was deferred */
+  if (x) {
+    p.before = x->panics;
+    x->panics = &p;
+  }
+  gosi_g_run_defers(g);
+  report(g, &p);
+  if (!x) gosi_free(p.text);
   gos_goexit();
 }
 

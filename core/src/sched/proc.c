@@ -257,8 +257,9 @@ static void drain_to_global(gosi_p *p) {
 
 static void p_idle_locked(gosi_p *p) {
   gosi_store(&p->m, (gosi_m *)NULL);
-  if (p->id >= gosi_rt.nprocs) return; /* retired */
-  p->idle = true;
+  p->state = P_RETIRED;
+  if (p->id >= gosi_rt.nprocs) return;
+  p->state = P_IDLE;
   p->link = gosi_rt.idle_ps;
   gosi_rt.idle_ps = p;
   gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps + 1);
@@ -268,7 +269,7 @@ static gosi_p *p_take_locked(void) {
   if (!p) return NULL;
   gosi_rt.idle_ps = p->link;
   gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps - 1);
-  p->idle = false;
+  p->state = P_TAKEN;
   return p;
 }
 static void own(gosi_m *m, gosi_p *p) {
@@ -276,20 +277,42 @@ static void own(gosi_m *m, gosi_p *p) {
   gosi_store_release(&p->m, m); /* pairs with the monitor's look */
 }
 
+void gosi_p_idle_locked(gosi_p *p) { p_idle_locked(p); }
+gosi_p *gosi_p_take_locked(void) { return p_take_locked(); }
+void gosi_p_own(gosi_m *m, gosi_p *p) { own(m, p); }
+void gosi_p_put(gosi_p *p, gos_g *g) { ring_put(p, g); }
+void gosi_p_drain(gosi_p *p) { drain_to_global(p); }
+bool gosi_global_remove_locked(gos_g *g) {
+  gos_g *before = NULL;
+  for (gos_g *x = gosi_rt.global_head; x; before = x, x = x->next) {
+    if (x != g) continue;
+    *(before ? &before->next : &gosi_rt.global_head) = g->next;
+    if (!g->next) gosi_rt.global_tail = before;
+    gosi_store(&gosi_rt.nglobal, gosi_rt.nglobal - 1);
+    return true;
+  }
+  return false;
+}
+
 /* Something for m to run; NULL: m has no P any more. */
 static gos_g *find(gosi_m *m) {
   gosi_p *p = m->p;
   for (;;) {
-    if (unlikely(p->id >= gosi_load(&gosi_rt.nprocs))) drain_to_global(p);
-    gos_g *g = p->id < gosi_load(&gosi_rt.nprocs) ? look_everywhere(m, p) : NULL;
-    if (!g) g = p->id < gosi_load(&gosi_rt.nprocs) ? spin_for_work(m, p) : NULL;
+    if (unlikely(p->id >= gosi_load(&gosi_rt.nprocs))) {
+      if (m->spinning) stop_spinning(m, false);
+      m->p = NULL;
+      gosi_p_retire(p);
+      return NULL;
+    }
+    gos_g *g = look_everywhere(m, p);
+    if (!g) g = spin_for_work(m, p);
     if (g) {
       if (m->spinning) stop_spinning(m, true);
       return g;
     }
     if (m->spinning) stop_spinning(m, false);
     gosi_lock_take(&gosi_rt.lock);
-    if (gosi_rt.nglobal && p->id < gosi_rt.nprocs) { /* came between the look and the lock */
+    if (gosi_rt.nglobal || p->id >= gosi_rt.nprocs) { /* came between the look and the lock */
       gosi_lock_drop(&gosi_rt.lock);
       continue;
     }
@@ -359,11 +382,13 @@ static void m_sleep(gosi_m *m) {
 static void *m_main(void *arg) {
   gosi_m *m = arg;
   gosi_tls_m = m;
+  gosi_store(&m->tid, gosi_os_tid());
   gosi_os_name_thread("gossamer");
   gosi_os_precise_timers();
   gosi_os_alt_stack();
   gosi_context_adopt(&m->g0);
   gosi_loop(m);
+  gosi_os_alt_stack_free();
   return NULL;
 }
 
@@ -380,7 +405,9 @@ gosi_m *gosi_m_new(void) {
 static bool m_for(gosi_p *p, bool spinning) {
   gosi_lock_take(&gosi_rt.lock);
   gosi_m *m = gosi_rt.idle_ms;
-  bool fresh = !m && gosi_rt.nms < gosi_rt.maxthreads;
+  gosi_m *self = gosi_tls_m;
+  bool may = !(self && self->pinned) || !gosi_sysmon_runs();
+  bool fresh = !m && may && gosi_rt.nms < gosi_rt.maxthreads;
   gosi_m *spare = fresh ? gosi_rt.spare_m : NULL;
   if (m) m_remove_locked(m);
   if (fresh) {
@@ -418,6 +445,7 @@ static bool m_for(gosi_p *p, bool spinning) {
   }
   p_idle_locked(p);
   gosi_lock_drop(&gosi_rt.lock);
+  if (!may) gosi_sysmon_wake(); /* it finds the idle P and what waits */
   return false;
 }
 
@@ -505,6 +533,16 @@ static void stack_back(gosi_p *p, gosi_fiber *f) {
 }
 
 void gosi_execute(gosi_m *m, gosi_context *from, gos_g *g) {
+  if (unlikely(g->flags & GF_LOCKED) && g->m != m) {
+    m->cur = NULL;
+    if (from == &m->g0) {
+      gosi_locked_give(m, g);
+    } else { /* the P must not go before this thread has left from */
+      m->next_g = g;
+      gosi_context_switch(from, &m->g0, false);
+    }
+    return;
+  }
   m->cur = g;
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   if (unlikely(!g->fiber && !(g->flags & GF_MAIN))) {
@@ -532,6 +570,7 @@ void gosi_loop(gosi_m *m) {
     }
     gos_g *g = m->next_g;
     m->next_g = NULL;
+    if (unlikely(m->pinned) && !(g = gosi_pinned_next(m))) return;
     if (!g && !m->p)
       m_sleep(m);
     else if (g || (g = find(m)))
@@ -541,8 +580,13 @@ void gosi_loop(gosi_m *m) {
 
 void gosi_park(gosi_m *m) {
   gos_g *g = m->cur;
-  if (unlikely(g->flags & GF_FOREIGN)) {
-    gosi_foreign_park(m);
+  if (unlikely(g->flags & (GF_FOREIGN | GF_LOCKED))) {
+    if (g->flags & GF_FOREIGN) {
+      gosi_foreign_park(m);
+    } else { /* this thread runs no other */
+      m->cur = NULL;
+      gosi_context_switch(&g->ctx, &m->g0, false);
+    }
     return;
   }
   if (unlikely(g->realm != NULL)) {
@@ -602,6 +646,7 @@ void gosi_ready_list(gosi_m *m, gos_g *list) {
 /* To the end of the queue; false: nobody else wants to run. */
 static bool yield_to_others(gosi_m *m, gos_g *g) {
   gosi_p *p = m->p;
+  if (unlikely(g->flags & GF_LOCKED)) return gosi_locked_yield(m, g);
   gos_g *n = pick(m, p);
   if (!n && unlikely(p->id >= gosi_load(&gosi_rt.nprocs))) {
     gosi_global_put(g, g, 1);
@@ -638,9 +683,9 @@ int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg
   } else if (unlikely(p->credits == 0) && !(p->credits = gosi_stack_take_credits(cls, STACK_CREDITS))) {
     return GOS_NOMEM;
   }
-  gos_g *g = gosi_g_new(p ? &p->gs : NULL);
+  gos_g *g = gosi_g_new(p ? &p->gs : NULL), *me = m->cur;
   gosi_extra *x = g && o && o->name ? gosi_g_extra(g) : NULL;
-  if (unlikely(!g || (o && o->name && !x))) {
+  if (unlikely(!g || (o && o->name && !x) || (me && (me->flags & GF_LABELS) && !gosi_labels_inherit(me, g)))) {
     if (g) gosi_g_unref(NULL, g);
     if (!p || cls != gosi_rt.cls) gosi_stack_give_credits(cls, 1);
     return GOS_NOMEM;
@@ -655,7 +700,7 @@ int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg
   g->arg = arg;
   g->cls = (uint8_t)cls;
   gosi_store(&g->site, site);
-  gosi_store(&g->creator, m->cur && !(m->cur->flags & GF_FOREIGN) ? m->cur->id : 0);
+  gosi_store(&g->creator, me && !(me->flags & GF_FOREIGN) ? me->id : 0);
   gosi_store(&g->id, gosi_g_next_id(p));
   if (out) {
     gosi_store(&g->refs, 2u);
@@ -698,6 +743,7 @@ static void g_main(void *arg) {
     gosi_leave();
     gosi_g_run(g);
     gosi_m *m = gosi_enter();
+    if (unlikely(m->pinned)) gosi_end(m, g);
     gosi_p *p = m->p;
     gosi_fiber *f = g->fiber;
     gosi_context ctx = g->ctx;
@@ -724,6 +770,7 @@ static void g_main(void *arg) {
 
 void gosi_end(gosi_m *m, gos_g *g) {
   if (g->realm) gosi_realm_end(m, g);
+  if (m->pinned) gosi_locked_end(m, g);
   gosi_p *p = m->p;
   gosi_fiber *f = g->fiber;
   gosi_context ctx = g->ctx;

@@ -451,7 +451,7 @@ static bool send_thread(gos_realm *r, uint32_t task) {
     return true;
   }
   if (r->host.flags & GOS_HOST_PINNED) return false; /* no other thread may ever serve it */
-  if (gosi_load(&r->nms) >= gosi_rt.maxthreads || !(m = gosi_m_new())) return false;
+  if (gosi_load(&r->nms) >= gosi_load(&gosi_rt.maxthreads) || !(m = gosi_m_new())) return false;
   m->realm = r;
   m->task = task;
   m->task_tick = r->seen_tick;
@@ -639,14 +639,15 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
   }
   gos_g *g = gosi_g_new(&r->gs);
   gosi_extra *x = g && name ? gosi_g_extra(g) : NULL;
-  if (unlikely(!g || (name && !x))) {
+  gosi_m *m = gosi_tls_m;
+  bool labels = m && m->cur && (m->cur->flags & GF_LABELS);
+  if (unlikely(!g || (name && !x) || (labels && !gosi_labels_inherit(m->cur, g)))) {
     if (g) gosi_g_unref(&r->gs, g);
     if (cls != r->cls) gosi_stack_give_credits(cls, 1);
     return GOS_NOMEM;
   }
   if (cls == r->cls) r->credits--;
   if (x) snprintf(x->name, sizeof x->name, "%s", name);
-  gosi_m *m = gosi_tls_m;
   gosi_store(&g->realm, r);
   g->fn = fn;
   g->arg = arg;

@@ -32,9 +32,11 @@ static int adopt_main(void) {
   gosi_context_adopt(&g->ctx);
   m->cur = gosi_rt.main = g;
   m->is_home = true;
+  m->tid = gosi_os_tid();
   m->in_rt = M_LEFT; /* the caller is user code */
   m->p = &gosi_rt.ps[0];
   m->p->m = m;
+  m->p->state = P_TAKEN;
   m->p->created = 1;
   gosi_rt.nms = 1;
   gosi_rt.nthreads = 1;
@@ -47,9 +49,9 @@ static int start(const gos_config *cfg, bool with_p) {
   gosi_os_init();
   gosi_rt.fences = !gosi_os_barrier_all();
   int cls = gosi_stack_class(cfg->stack ? cfg->stack : DEFAULT_STACK);
-  if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || cfg->flags) return GOS_INVAL;
+  if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || (cfg->flags & ~GOS_DUMP_ON_SIGQUIT)) return GOS_INVAL;
   gosi_rt.cls = (unsigned)cls;
-  gosi_rt.nprocs = procs_wanted(cfg);
+  gosi_rt.nps = gosi_rt.nprocs = procs_wanted(cfg);
   gosi_rt.maxthreads = cfg->maxthreads ? cfg->maxthreads : DEFAULT_THREADS;
   gosi_rt.seed = cfg->seed ? cfg->seed : gosi_os_random();
   gosi_rt.on_panic = cfg->on_panic;
@@ -62,7 +64,7 @@ static int start(const gos_config *cfg, bool with_p) {
   gosi_p **tail = &gosi_rt.idle_ps;
   for (int i = with_p ? 1 : 0; i < gosi_rt.nprocs; i++) {
     gosi_stack_new_cache();
-    gosi_rt.ps[i].idle = true;
+    gosi_rt.ps[i].state = P_IDLE;
     *tail = &gosi_rt.ps[i];
     tail = &gosi_rt.ps[i].link;
     gosi_rt.nidle_ps++;
@@ -74,6 +76,7 @@ static int start(const gos_config *cfg, bool with_p) {
     gosi_store(&gosi_solo, gosi_rt.nprocs == 1 && !gosi_rt.fences ? 1u : 0u);
   }
   gosi_stack_watch(describe_stack);
+  if (gosi_debug_start) gosi_debug_start(cfg->flags);
   static uint32_t watched;
   if (!watched++) gosi_fork_watch();
   return GOS_OK;
@@ -117,39 +120,3 @@ int gos_main(int (*fn)(int, char **), int argc, char **argv) {
 
 int gos_num_cpu(void) { return gosi_os_cpus(); }
 gos_ns gos_now(void) { return gosi_os_now(); }
-
-/* More Ps become idle ones; surplus Ps are given up by their threads at their next look. */
-int gos_gomaxprocs(int n) {
-  if (n > 1) gosi_solo_end();
-  gosi_enter();
-  gosi_lock_take(&gosi_rt.lock);
-  int old = gosi_rt.nprocs;
-  if (n > PS_MAX) n = PS_MAX;
-  if (n > 0 && n != old) {
-    gosi_p **at = &gosi_rt.idle_ps;
-    while (*at) { /* idle Ps beyond n leave the list */
-      if ((*at)->id < n) {
-        at = &(*at)->link;
-        continue;
-      }
-      (*at)->idle = false;
-      *at = (*at)->link;
-      gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps - 1);
-    }
-    for (int i = old; i < n; i++)
-      if (gosi_rt.ps[i].id != i) gosi_rt.ps[i].id = i; /* once: its thread reads it without the lock */
-    gosi_store_release(&gosi_rt.nprocs, n);
-    for (int i = old; i < n; i++) {
-      gosi_p *p = &gosi_rt.ps[i];
-      if (gosi_load_acquire(&p->m) || p->idle) continue; /* being given up, but not yet: it stays */
-      gosi_stack_new_cache();
-      p->idle = true;
-      p->link = gosi_rt.idle_ps;
-      gosi_rt.idle_ps = p;
-      gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps + 1);
-    }
-  }
-  gosi_lock_drop(&gosi_rt.lock);
-  gosi_leave();
-  return old;
-}

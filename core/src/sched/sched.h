@@ -100,8 +100,13 @@ ALWAYS_INLINE void gosi_waitq_remove(gosi_waitq *q, gosi_waiter *w) {
 
 /* ---- G ----------------------------------------------------------------------------- */
 enum gosi_status { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD };
-enum { GF_MAIN = 1, GF_FOREIGN = 2 }; /* fixed before the G is seen by others */
-enum { GF_OBEYS = 4 };                /* its own: its next wait may be ended by a context, from any thread */
+enum {
+  GF_MAIN = 1, /* these two are fixed before the G is seen by others */
+  GF_FOREIGN = 2,
+  GF_OBEYS = 4,  /* these are its own: its next wait may be ended by a context, from any thread */
+  GF_LOCKED = 8, /* to g->m */
+  GF_LABELS = 16 /* it has some, which those it starts inherit */
+};
 /* The result of a wait that a context ended; never leaves the library. */
 enum { GOSI_ENDED = -90 };
 
@@ -112,9 +117,20 @@ typedef struct gosi_defer {
   bool framed; /* lives on the goroutine's stack: gosi_defer_push */
 } gosi_defer;
 
+/* A set of labels: see labels.c. */
+typedef struct gosi_labels {
+  uint32_t refs;
+  size_t n;    /* bytes in text */
+  char text[]; /* key, value, key, value, ... each ended by 0; sorted by key */
+} gosi_labels;
+typedef struct gosi_panic gosi_panic;
+
 /* What few goroutines need. */
 typedef struct gosi_extra {
   char name[64];
+  gosi_labels *labels; /* see labels.c */
+  void *local[GOS_G_LOCALS];
+  gosi_panic *panics; /* the panics in progress, the last one first */
   gos_chan *done;
   void (*on_end)(gos_chan *done, bool forget); /* closes it, or gives it up */
 } gosi_extra;
@@ -125,7 +141,7 @@ struct gos_g {
   gos_g *next; /* run queue or free list */
   union {
     void (*fn)(void *);
-    gosi_m *m; /* foreign: its thread */
+    gosi_m *m; /* foreign, or locked to it (it runs then, and fn has been read): its thread */
   };
   void *arg;
   gosi_fiber *fiber;
@@ -160,6 +176,12 @@ typedef struct gosi_gcache {
 /* ---- P --------------------------------------------------------------------------------- */
 enum { RING = GOSI_HARD ? 4 : 256, PILE = RING };
 
+enum gosi_p_state {
+  P_RETIRED, /* beyond GOMAXPROCS, or not begun yet: caches empty */
+  P_IDLE,    /* in the idle list */
+  P_TAKEN    /* a thread has it, or is about to */
+};
+
 struct gosi_p {
   gos_g *runnext; /* runs next: the one just readied */
   /* Whom runnext was taken from, the latest on top: what was just touched is still in the cache, and a
@@ -178,10 +200,14 @@ struct gosi_p {
   uint64_t slice_start, slice, contention; /* for the worth of a wake: see wake.h */
   int id;
   gosi_m *m;
-  gosi_p *link; /* idle list */
-  bool idle;
-  uint32_t seen_tick; /* the monitor's */
+  gosi_p *link;       /* idle list */
+  uint8_t state;      /* enum gosi_p_state, under the runtime's lock */
+  uint32_t seen_tick; /* the monitor's, here and below */
+  gosi_m *seen_m;
   gos_ns seen_since, visit_since;
+  gos_ns tick_cpu, visit_cpu; /* seen_m's CPU clock then, -1: not read yet */
+  gos_ns off_cpu;             /* what it said when seen_m was seen waiting for a CPU */
+  bool blocking;              /* its last thread was found blocked */
   uint64_t created, ended, steals;
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -189,12 +215,14 @@ struct gosi_p {
 /* Of in_rt. The monitor turns M_LEFT into M_AWAY, and so sees who came by since its last look. Constants,
    as a counter would make each call wait for the one before: store, load, add, store. */
 enum { M_AWAY, M_INSIDE, M_LEFT };
+enum { M_LOCKED = 1, M_ENDING = 2 };
 enum { M_TAKE = 1, M_KICK = 2, M_DEADLOCK = 4 }; /* what a realm's thread was woken for */
 
 struct gosi_m {
   uint32_t in_rt, lost; /* see gosi_enter */
   gosi_p *p;
   gos_g *cur;
+  int tid; /* 0: has not started yet */
   uint64_t rand;
   gosi_context g0;   /* the thread's own loop */
   gosi_context junk; /* where a dying goroutine is saved */
@@ -202,6 +230,10 @@ struct gosi_m {
   gosi_context dead_ctx;
   uint32_t wake; /* futex: 1 = woken */
   bool in_list, spinning, foreign, is_home;
+  uint8_t pinned;   /* M_LOCKED, M_ENDING: see lockthread.c */
+  int locks;        /* gos_lock_os_thread(), so many times */
+  gos_g *locked;    /* the goroutine it runs, and no other */
+  gosi_p *handed;   /* the P for it, under the runtime's lock */
   gosi_m *link;     /* idle list */
   gos_realm *realm; /* serves this realm, or foreign thread of it */
   void *host;       /* host state of its loop (foreign: of the thread) */
@@ -215,6 +247,7 @@ struct gosi_m {
 typedef struct gosi_runtime {
   uint32_t started; /* 0 no, 1 being started, 2 yes */
   int nprocs, maxthreads;
+  int nps;      /* Ps that ever were: the most nprocs has been */
   unsigned cls; /* default stack class */
   uint64_t seed;
   void (*on_panic)(const char *);
@@ -245,7 +278,7 @@ typedef struct gosi_runtime {
   uint64_t foreign_created, foreign_ended;
 } gosi_runtime;
 
-enum { PS_MAX = 256 };
+enum { PS_MAX = 1024 };
 extern gosi_runtime gosi_rt;
 
 /* ---- entering and leaving the runtime ------------------------------------------------------ */
@@ -421,6 +454,7 @@ size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n);
 size_t gosi_g_describe(gos_g *g, char *buf, size_t n); /* "goroutine 7 (name), created by ..." */
 void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u);
 const char *gosi_g_site(gos_g *g, char *buf, size_t n);
+void gosi_gcache_empty(gosi_gcache *c);
 extern const char *const gosi_reason_text[WAIT_REASONS];
 
 /* proc.c */
@@ -434,6 +468,29 @@ bool gosi_p_has_work(gosi_p *p);
 void gosi_timers_changed(gos_ns when); /* a timer earlier than all others was added by a thread without a P */
 void gosi_end(gosi_m *m, gos_g *g);    /* the running goroutine has ended; does not return */
 int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg, void *site, gos_g **out);
+void gosi_p_idle_locked(gosi_p *p); /* nobody has p any more; with the runtime's lock, as the next */
+gosi_p *gosi_p_take_locked(void);
+void gosi_p_own(gosi_m *m, gosi_p *p);
+void gosi_p_put(gosi_p *p, gos_g *g); /* by its owner */
+void gosi_p_drain(gosi_p *p);         /* its queue goes to the global one */
+bool gosi_global_remove_locked(gos_g *g);
+
+/* procs.c */
+void gosi_p_retire(gosi_p *p); /* the caller has p, which is beyond nprocs and has no M */
+void gosi_procs_after_fork(void);
+
+/* labels.c */
+bool gosi_labels_inherit(gos_g *from, gos_g *to); /* false: no memory. from has GF_LABELS, to is not started yet */
+void gosi_labels_forget(gosi_extra *x);           /* its goroutine has ended */
+/* key:"value", ... as a text; what does not fit is left out. */
+size_t gosi_labels_text(gos_g *g, char *buf, size_t n);
+void gosi_labels_after_fork(void);
+
+/* lockthread.c */
+gos_g *gosi_pinned_next(gosi_m *m);          /* m->pinned: its goroutine, and a P; NULL: the thread is to end */
+void gosi_locked_give(gosi_m *m, gos_g *g);  /* g's thread gets m's P; on m's own loop */
+bool gosi_locked_yield(gosi_m *m, gos_g *g); /* as yield_to_others */
+void gosi_locked_end(gosi_m *m, gos_g *g);   /* g has ended without unlocking */
 
 /* realm.c */
 void gosi_realm_park(gosi_m *m);
@@ -459,9 +516,16 @@ bool gosi_home_context(gosi_m *m, size_t size);
    *err: it could not. */
 bool gosi_runtime_start(const gos_config *cfg, bool with_p, int *err);
 
+/* Set by debug/, where it was asked for: the monitor calls look with the time, and again at the latest when it
+   says; asked makes it do so now. start is told gos_config.flags. */
+extern gos_ns (*gosi_debug_look)(gos_ns now);
+extern uint32_t gosi_debug_asked;
+extern void (*gosi_debug_start)(unsigned flags);
+
 /* sysmon.c */
 extern uint32_t gosi_sysmon_asleep;
 void gosi_sysmon_start(void);
+bool gosi_sysmon_runs(void);
 void gosi_sysmon_wake(void);
 /* Something became runnable: the monitor must not sleep through a hog. */
 ALWAYS_INLINE void gosi_sysmon_nudge(void) {

@@ -16,13 +16,21 @@ enum {
   WARM_LOOKS = 40,
   IDLE_LOOKS = 10,
   STUCK_AGE = 40000,
-  HOG_AGE = 10000000
+  HOG_AGE = 10000000,
+  CLOCK_AGE = 1000000
 };
 static const gos_ns recheck_alone = 250000000; /* a deadlock that other threads may still resolve */
 
 uint32_t gosi_sysmon_asleep; /* futex: 1 while it sleeps for long */
 gos_ns gosi_coarse;
+gos_ns (*gosi_debug_look)(gos_ns now);
+uint32_t gosi_debug_asked;
+void (*gosi_debug_start)(unsigned flags);
+static gos_ns debug_due = GOS_FOREVER;
 static uint32_t running;
+/* The monitor's own. */
+static unsigned retakes;
+static bool blocking; /* a P whose last thread was found blocked */
 
 NOINLINE void gosi_sysmon_wake(void) {
   if (gosi_exchange(&gosi_sysmon_asleep, 0u)) gosi_os_wake(&gosi_sysmon_asleep);
@@ -43,28 +51,68 @@ static bool retake(gosi_p *p, gosi_m *m) {
   m->p = NULL;
   gosi_store(&p->m, (gosi_m *)NULL);
   gosi_lock_drop(&gosi_rt.lock);
-  gosi_handoff(p);
+  if (p->id < gosi_load(&gosi_rt.nprocs))
+    gosi_handoff(p);
+  else
+    gosi_p_retire(p);
   return true;
+}
+
+/* Is m blocked in a call, rather than waiting for a CPU? What its CPU clock says is cheap: a thread that has not
+   run since it was last seen waiting for a CPU still waits for one. */
+static bool blocked(gosi_p *p, gosi_m *m, gos_ns cpu) {
+  if (cpu == p->off_cpu) return false;
+  if (gosi_os_thread_blocked(gosi_load(&m->tid))) return true;
+  p->off_cpu = cpu;
+  return false;
+}
+
+/* m is in user code and work waits. Away from the runtime for long: blocked, or computing. Coming back often
+   without letting anybody else run (a loop that creates goroutines): a hog only after Go's time slice. The clock
+   of the thread tells, not the wall's: one that the system does not let run is none of these, and a second
+   thread would only make the queue for the CPUs longer. */
+static bool stuck(gosi_p *p, gosi_m *m, gos_ns now, gos_ns cpu) {
+  gos_ns away = now - p->visit_since, alone = now - p->seen_since;
+  if (cpu < 0) return away >= STUCK_AGE || alone >= HOG_AGE; /* no such clock here */
+  if (alone >= HOG_AGE && (cpu - p->tick_cpu >= HOG_AGE / 4 || alone >= 10 * HOG_AGE)) return true;
+  if (away >= STUCK_AGE && cpu - p->visit_cpu >= STUCK_AGE) return true;
+  if (away < STUCK_AGE && !p->blocking) return false;
+  return p->blocking = blocked(p, m, cpu); /* where one blocked the next may well do so too: no need to wait and see */
 }
 
 /* True: someone waits behind a running thread. */
 static bool watch_p(gosi_p *p, gos_ns now) {
   gosi_m *m = gosi_load_acquire(&p->m); /* pairs with own() */
   if (!m) return false;
-  uint32_t tick = gosi_load(&p->tick), where = gosi_load(&m->in_rt);
-  bool work = gosi_p_has_work(p) || gosi_load(&gosi_rt.nglobal) || gosi_load(&gosi_rt.timers.next) <= now;
-  if (tick != p->seen_tick) {
-    p->seen_tick = tick;
-    p->seen_since = now;
+  uint32_t where = gosi_load(&m->in_rt);
+  if (p->id >= gosi_load(&gosi_rt.nprocs)) { /* it retires, but its thread has not looked yet */
+    if (where != M_INSIDE) retake(p, m);
+    return true;
   }
-  if (where != M_AWAY) p->visit_since = now;
+  uint32_t tick = gosi_load(&p->tick);
+  bool work = gosi_p_has_work(p) || gosi_load(&gosi_rt.nglobal) || gosi_load(&gosi_rt.timers.next) <= now;
+  if (tick != p->seen_tick || m != p->seen_m) {
+    p->seen_since = now;
+    p->tick_cpu = -1;
+  }
+  if (where != M_AWAY || tick != p->seen_tick || m != p->seen_m) {
+    p->visit_since = now;
+    p->visit_cpu = p->off_cpu = -1;
+  }
+  blocking |= p->blocking;
+  p->seen_m = m;
+  p->seen_tick = tick;
   if (where == M_LEFT) gosi_cas(&m->in_rt, (uint32_t)M_LEFT, (uint32_t)M_AWAY);
-  if (!work) return false;
-  /* Away from the runtime: blocked or computing. Coming back often without letting anybody
-     else run (a loop that creates goroutines): a hog only after Go's time slice. */
-  bool stuck = now - p->visit_since >= STUCK_AGE || now - p->seen_since >= HOG_AGE;
-  if (stuck && where != M_INSIDE && retake(p, m)) p->seen_since = p->visit_since = now;
-  return true;
+  /* Its CPU clock is read while work waits, and once for one that has been away for a while. */
+  if (!work && (p->visit_cpu >= 0 || now - p->visit_since < CLOCK_AGE)) return false;
+  gos_ns cpu = gosi_os_thread_cpu(gosi_load(&m->tid));
+  if (p->visit_cpu < 0) p->visit_cpu = cpu;
+  if (p->tick_cpu < 0) p->tick_cpu = cpu;
+  if (work && where != M_INSIDE && stuck(p, m, now, cpu) && retake(p, m)) {
+    p->seen_m = NULL;
+    retakes++;
+  }
+  return work;
 }
 
 /* Work that its owner did not think worth a wake, but has not reached since the last look. */
@@ -88,7 +136,8 @@ static bool someone_runs(void) {
 static void sleep_long(gos_ns until) {
   gosi_store_seq(&gosi_sysmon_asleep, 1u);
   gosi_fence();
-  gosi_os_wait(&gosi_sysmon_asleep, 1, until);
+  if (until > debug_due) until = debug_due;
+  if (!gosi_load_seq(&gosi_debug_asked)) gosi_os_wait(&gosi_sysmon_asleep, 1, until);
   gosi_store_seq(&gosi_sysmon_asleep, 0u);
 }
 
@@ -101,16 +150,21 @@ static void *sysmon_main(void *arg) {
   for (;;) {
     gos_ns now = gosi_os_now();
     gosi_store(&gosi_coarse, now);
+    if (unlikely(gosi_debug_look != NULL)) debug_due = gosi_debug_look(now);
     bool hot = false;
-    for (int i = 0; i < gosi_load(&gosi_rt.nprocs); i++) hot |= watch_p(&gosi_rt.ps[i], now);
+    unsigned before = retakes;
+    blocking = false;
+    for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) hot |= watch_p(&gosi_rt.ps[i], now);
     hot |= gosi_realm_watch(now);
     if (now >= next_spread) {
       spread();
       next_spread = now + WARM;
     }
     if (hot) {
-      cold = cold > 0 ? cold - 1 : 0; /* a program that only switches is looked at less often */
-      gosi_os_nap(cold > 0 ? HOT : HOT * 4);
+      cold = retakes != before ? HOT_LOOKS
+             : cold > 0        ? cold - 1
+                               : 0; /* one that only switches is looked at less often */
+      gosi_os_nap(blocking || retakes != before ? HOT / 5 : cold > 0 ? HOT : HOT * 4);
       idle = 0;
       continue;
     }
@@ -136,6 +190,7 @@ static void *sysmon_main(void *arg) {
   return NULL;
 }
 
+bool gosi_sysmon_runs(void) { return gosi_load(&running); }
 void gosi_sysmon_after_fork(void) { running = gosi_sysmon_asleep = 0; }
 
 void gosi_sysmon_start(void) {
@@ -149,4 +204,5 @@ void gosi_sysmon_start(void) {
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nthreads--;
   gosi_lock_drop(&gosi_rt.lock);
+  gosi_store(&running, 0u); /* the next goroutine tries again */
 }

@@ -43,6 +43,8 @@ void gosi_stack_after_fork(void) {
 
 void gosi_stack_new_cache(void) { gosi_add(&caches, 1); }
 
+void gosi_stack_drop_cache(void) { gosi_sub(&caches, 1); }
+
 int gosi_stack_class(size_t bytes) {
   for (int c = STACK_CLASS_MIN; c <= STACK_CLASS_MAX; c++)
     if (bytes <= (size_t)1 << c) return c;
@@ -131,6 +133,17 @@ int gosi_stack_take_credits(unsigned cls, int want) {
   p->credits_out += (size_t)n;
   pthread_mutex_unlock(&p->lock);
   return n;
+}
+
+bool gosi_stack_add_caches(unsigned cls, int n) {
+  struct pool *p = &pools[cls];
+  pthread_mutex_lock(&p->lock);
+  size_t reserve = (size_t)(gosi_add(&caches, n) + n) * STACK_CACHE_MAX;
+  bool enough = p->credits_out == 0; /* else the first credit taken sees to it */
+  while (!enough && !(enough = p->guarded >= p->credits_out + reserve) && guard_one_locked(p, cls)) {}
+  if (!enough) gosi_sub(&caches, n);
+  pthread_mutex_unlock(&p->lock);
+  return enough;
 }
 
 void gosi_stack_give_credits(unsigned cls, int n) {

@@ -39,6 +39,9 @@ gosi_fiber *gosi_stack_get(unsigned cls);
 void gosi_stack_put(gosi_fiber *f);
 /* Another cache of up to STACK_CACHE_MAX stacks exists (a P, a realm). */
 void gosi_stack_new_cache(void);
+/* n more, of class cls, while credits are out. False, and none: no memory for what they may hold. */
+bool gosi_stack_add_caches(unsigned cls, int n);
+void gosi_stack_drop_cache(void); /* one that is empty */
 
 /* In a fork's child: a lock that another thread held is free. */
 void gosi_stack_after_fork(void);

@@ -686,7 +686,7 @@ void gosi_end(gosi_m *m, gos_g *g) {
 /* ---- waits that can end early -------------------------------------------------------------------------------- */
 bool gosi_arm_slow(gos_g *g, gos_ns deadline) {
   if (g->flags & GF_FOREIGN) g->timer.when = deadline;
-  gosi_store_seq(&g->claim, 0u); /* pairs with flag and CAS of gos_interrupt and of a context's end: one sees the other */
+  gosi_store_seq(&g->claim, 0u); /* pairs with gos_interrupt and end_wait: one sees the other */
   if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) {
     g->timer.kind = TIMER_WAIT;
     g->timer.g = g;

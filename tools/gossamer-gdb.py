@@ -19,7 +19,7 @@ import gdb.unwinder
 
 STATES = ("free", "runnable", "running", "waiting", "dead")
 FREE, RUNNABLE, RUNNING, WAITING, DEAD = range(5)
-MAIN, FOREIGN, LOCKED = 1, 2, 4
+MAIN, FOREIGN, LOCKED = 1, 2, 8
 
 # What gosi_switch leaves on the stack it leaves: (registers and their offsets, size). See core/src/asm.
 AMD64 = ("rip", "rsp", dict(r15=8, r14=16, r13=24, r12=32, rbx=40, rbp=48, rip=56), 64)

@@ -111,7 +111,7 @@ const char *gos_realm_deadlock(gos_realm *r);
 /* Contexts that carry a host's objects. drop is called once, without locks, on the thread that
    gives up the last reference, which need not hold the host's lock. NULL: nothing to drop. */
 /* As gos_cancel(), with an object beside the cause. It is x's in every case: had x ended before,
-   or cannot be cancelled, it is dropped at once. */
+   or cannot be cancelled, or is there no memory to keep it, it is dropped at once. */
 void gos_cancel_with(gos_ctx *x, int cause, void *data, void (*drop)(void *data));
 /* The object that came with x's cause, or NULL. Borrowed: lives as long as any context that ended
    through it; those below share it. */

@@ -4,6 +4,7 @@
 #include "chan/chan.h"
 
 enum { MERGES = 64 }; /* inside one another */
+_Static_assert(sizeof(void *) != 8 || sizeof(gosi_scope) <= 120, "see context.h");
 
 typedef struct value {
   gos_ctx x;
@@ -73,7 +74,7 @@ gos_ctx *gos_with_deadline(gos_ctx *p, gos_ns t) {
   gosi_m *m = gosi_enter();
   int e = GOS_OK;
   if (t <= gosi_os_now())
-    gosi_ctx_end(m, s, GOS_TIMEDOUT, NULL, GOS_TIMEDOUT, NULL, NULL);
+    gosi_ctx_end(m, s, GOS_TIMEDOUT, NULL, GOS_TIMEDOUT, NULL);
   else
     e = gosi_ctx_arm(c, t);
   gosi_leave_m(m);
@@ -167,7 +168,10 @@ static void dispose(gos_ctx *x) {
     }
     gosi_ctx_settle(s);
     gos_chan_release(s->done);
-    if (s->drop) s->drop(s->data);
+    if (s->data) {
+      if (s->data->drop) s->data->drop(s->data->data);
+      gosi_free(s->data);
+    }
   } else if (x->kind == CTX_VALUE) {
     value *v = (value *)x;
     if (v->drop) v->drop(v->val);
@@ -212,7 +216,7 @@ int gos_ctx_cause(gos_ctx *x) {
 }
 void *gos_ctx_cause_data(gos_ctx *x) {
   gosi_scope *s = origin(x);
-  return s ? s->data : NULL;
+  return s && s->data ? s->data->data : NULL;
 }
 
 int gos_ctx_deadline(gos_ctx *x, gos_ns *t) {
@@ -259,15 +263,22 @@ gos_chan *gos_ctx_done(gos_ctx *x) {
 }
 
 /* ---- ending -------------------------------------------------------------------------------------- */
-void gos_cancel_with(gos_ctx *x, int cause, void *data, void (*drop)(void *data)) {
-  bool first = false;
-  if (gosi_ctx_can_end(x) && &x->scope->x == x) {
-    unsigned n = 0;
-    gosi_m *m = gosi_enter();
-    first = gosi_ctx_end(m, x->scope, GOS_CANCELED, NULL, cause ? cause : GOS_CANCELED, data, drop);
-    gosi_leave_m(m);
-    while (gosi_load_acquire(&x->scope->busy)) gosi_ctx_relax(&n); /* another's end of it, under way */
-  }
-  if (!first && drop) drop(data);
+static bool cancel(gos_ctx *x, int cause, gosi_ctx_data *data) {
+  unsigned n = 0;
+  if (!gosi_ctx_can_end(x) || &x->scope->x != x) return false;
+  gosi_m *m = gosi_enter();
+  bool first = gosi_ctx_end(m, x->scope, GOS_CANCELED, NULL, cause ? cause : GOS_CANCELED, data);
+  gosi_leave_m(m);
+  while (gosi_load_acquire(&x->scope->busy)) gosi_ctx_relax(&n); /* another's end of it, under way */
+  return first;
 }
-void gos_cancel(gos_ctx *x, int cause) { gos_cancel_with(x, cause, NULL, NULL); }
+
+void gos_cancel(gos_ctx *x, int cause) { cancel(x, cause, NULL); }
+
+void gos_cancel_with(gos_ctx *x, int cause, void *data, void (*drop)(void *data)) {
+  gosi_ctx_data *d = gosi_alloc(sizeof *d);
+  if (d) *d = (gosi_ctx_data){data, drop};
+  if (cancel(x, cause, d) && d) return;
+  if (drop) drop(data);
+  gosi_free(d);
+}

@@ -39,6 +39,13 @@ typedef struct gosi_ctx_place {
   uint8_t kind;
 } gosi_ctx_place;
 
+/* What came with a cause. */
+typedef struct gosi_ctx_data {
+  void *data;
+  void (*drop)(void *data);
+} gosi_ctx_data;
+
+/* At most 120 bytes: larger pieces glibc's free() merges and gives back, which nearly doubles the price. */
 struct gosi_scope {
   gos_ctx x;
   gosi_lock lock;        /* guards what follows, up to the list */
@@ -55,8 +62,7 @@ struct gosi_scope {
   int cause;
   gos_ns deadline; /* the earliest, those above included; GOS_FOREVER: none */
   gos_ns ended_at;
-  void *data; /* with the cause; dropped when it is freed */
-  void (*drop)(void *data);
+  gosi_ctx_data *data; /* with the cause; dropped when it is freed */
 };
 
 /* A scope with a deadline or a grace. */
@@ -88,7 +94,7 @@ ALWAYS_INLINE void gosi_ctx_forget(gosi_ctx_place *n) { gosi_store_release(&n->a
 
 /* end.c */
 /* Ends s and everything below it, unless it has ended. origin NULL: it began here, for this cause. */
-bool gosi_ctx_end(gosi_m *m, gosi_scope *s, int err, gosi_scope *origin, int cause, void *data, void (*drop)(void *));
+bool gosi_ctx_end(gosi_m *m, gosi_scope *s, int err, gosi_scope *origin, int cause, gosi_ctx_data *data);
 /* s, which is in no hurry to be told, has ended as the one above it did. For a new scope. */
 void gosi_ctx_end_as(gosi_scope *s, gosi_scope *above);
 /* Sets the timer of c. GOS_NOMEM: there is none. */

@@ -116,9 +116,9 @@ static void fire(gosi_m *m, gosi_timer *t, uint32_t seq, gos_ns now) {
   gosi_scope *up = s->x.kind == CTX_GRACE ? above(s) : NULL;
   (void)seq, (void)now;
   if (up)
-    gosi_ctx_end(m, s, gosi_load_acquire(&up->err), up->origin, 0, NULL, NULL);
+    gosi_ctx_end(m, s, gosi_load_acquire(&up->err), up->origin, 0, NULL);
   else
-    gosi_ctx_end(m, s, GOS_TIMEDOUT, NULL, GOS_TIMEDOUT, NULL, NULL);
+    gosi_ctx_end(m, s, GOS_TIMEDOUT, NULL, GOS_TIMEDOUT, NULL);
 }
 
 int gosi_ctx_arm(gosi_timed *c, gos_ns when) {
@@ -185,7 +185,7 @@ static void sweep(struct sweep *w) {
   gosi_ctx_start_funcs(w->m, NULL);
 }
 
-bool gosi_ctx_end(gosi_m *m, gosi_scope *s, int err, gosi_scope *origin, int cause, void *data, void (*drop)(void *)) {
+bool gosi_ctx_end(gosi_m *m, gosi_scope *s, int err, gosi_scope *origin, int cause, gosi_ctx_data *data) {
   struct sweep w = {.m = m, .now = gosi_os_now()};
   gosi_lock_take(&s->lock);
   bool first = !s->err;
@@ -193,7 +193,6 @@ bool gosi_ctx_end(gosi_m *m, gosi_scope *s, int err, gosi_scope *origin, int cau
     if (!origin) {
       s->cause = cause;
       s->data = data;
-      s->drop = drop;
     }
     mark_locked(s, err, origin ? origin : s, w.now);
     push_locked(&w, s);

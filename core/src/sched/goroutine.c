@@ -213,7 +213,7 @@ void gos_panic(const char *fmt, ...) {
   va_start(ap, fmt);
   p.text = text_for(fmt, ap);
   va_end(ap);
-  gosi_extra *x = g->extra; /* none: nothing was deferred */
+  gosi_extra *x = g->defers ? gosi_g_extra(g) : g->extra; /* nothing deferred: nothing can panic in it */
   if (x) {
     p.before = x->panics;
     x->panics = &p;

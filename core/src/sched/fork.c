@@ -61,6 +61,9 @@ static void in_child(void) {
   gosi_g_after_fork();
   if (gosi_lot_after_fork) gosi_lot_after_fork();
   gosi_sysmon_after_fork();
+  gosi_rt.poller = NULL;
+  gosi_rt.nfds = 0;
+  if (gosi_rt.netpoll.after_fork) gosi_rt.netpoll.after_fork();
   gosi_rt.global_head = gosi_rt.global_tail = NULL;
   gosi_rt.nglobal = gosi_rt.nspinning = 0;
   gosi_rt.idle_ms = gosi_rt.keeper = NULL;

@@ -47,7 +47,7 @@ int64_t gos_recvfrom(int fd, void *buf, size_t n, gos_addr *from, gos_ns deadlin
 int64_t gos_sendto(int fd, const void *buf, size_t n, const gos_addr *to, gos_ns deadline);
 /* how: 0 no more reads, 1 no more writes (the other end reads the end of the stream), 2 both. */
 int gos_shutdown(int fd, int how);
-int gos_pipe(int fd[2]);                           /* fd[0] to read from, fd[1] to write to */
+int gos_pipe(int fd[2]);                            /* fd[0] to read from, fd[1] to write to */
 int gos_socketpair(const char *network, int fd[2]); /* "unix", "unixgram" or "unixpacket" */
 /* The first address of that name, for gos_sendto. */
 int gos_resolve(const char *network, const char *address, gos_addr *out, gos_ns deadline);

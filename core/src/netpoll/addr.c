@@ -20,9 +20,9 @@ typedef struct network {
   int family, type;
 } network;
 static const network networks[] = {
-    {"tcp", AF_UNSPEC, SOCK_STREAM},  {"tcp4", AF_INET, SOCK_STREAM},   {"tcp6", AF_INET6, SOCK_STREAM},
-    {"udp", AF_UNSPEC, SOCK_DGRAM},   {"udp4", AF_INET, SOCK_DGRAM},    {"udp6", AF_INET6, SOCK_DGRAM},
-    {"unix", AF_UNIX, SOCK_STREAM},   {"unixgram", AF_UNIX, SOCK_DGRAM}, {"unixpacket", AF_UNIX, SOCK_SEQPACKET},
+    {"tcp", AF_UNSPEC, SOCK_STREAM}, {"tcp4", AF_INET, SOCK_STREAM},    {"tcp6", AF_INET6, SOCK_STREAM},
+    {"udp", AF_UNSPEC, SOCK_DGRAM},  {"udp4", AF_INET, SOCK_DGRAM},     {"udp6", AF_INET6, SOCK_DGRAM},
+    {"unix", AF_UNIX, SOCK_STREAM},  {"unixgram", AF_UNIX, SOCK_DGRAM}, {"unixpacket", AF_UNIX, SOCK_SEQPACKET},
 };
 static const network *network_of(const char *name) {
   for (size_t i = 0; name && i < COUNT(networks); i++)
@@ -300,9 +300,10 @@ int gos_local_port(int fd) {
   gos_addr a;
   int e = gos_local_addr(fd, &a);
   if (e) return e;
-  if (sock(&a)->sa_family == AF_INET) return ntohs(((const struct sockaddr_in *)(const void *)a.data)->sin_port);
-  if (sock(&a)->sa_family == AF_INET6) return ntohs(((const struct sockaddr_in6 *)(const void *)a.data)->sin6_port);
-  return GOS_INVAL;
+  struct sockaddr_in6 in; /* the port is at the same place in both */
+  _Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "");
+  memcpy(&in, a.data, sizeof in);
+  return in.sin6_family == AF_INET || in.sin6_family == AF_INET6 ? ntohs(in.sin6_port) : GOS_INVAL;
 }
 
 int gos_addr_text(const gos_addr *a, char *buf, size_t n) {

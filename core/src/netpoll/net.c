@@ -25,9 +25,27 @@ _Static_assert(sizeof((gos_addr *)0)->data == sizeof(struct sockaddr_storage), "
   } while (r < 0 && errno == EINTR);                                                                                   \
   return r < 0 ? (errno == EWOULDBLOCK ? -EAGAIN : -errno) : r
 
-static NOINLINE int64_t sys_recv(int fd, void *buf, size_t n) { RETRIED(recv(fd, buf, n, MSG_DONTWAIT)); }
+/* The frequent ones are made inside the runtime: they do not block, and a thread that loses its CPU in one
+   is not stuck. */
+static NOINLINE int64_t sys_recv(int fd, void *buf, size_t n) {
+  gosi_m *m = gosi_enter();
+  ssize_t r;
+  do {
+    r = recv(fd, buf, n, MSG_DONTWAIT);
+  } while (r < 0 && errno == EINTR);
+  int why = r < 0 ? errno : 0;
+  gosi_leave_m(m);
+  return r < 0 ? (why == EWOULDBLOCK ? -EAGAIN : -why) : r;
+}
 static NOINLINE int64_t sys_send(int fd, const void *buf, size_t n) {
-  RETRIED(send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL));
+  gosi_m *m = gosi_enter();
+  ssize_t r;
+  do {
+    r = send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (r < 0 && errno == EINTR);
+  int why = r < 0 ? errno : 0;
+  gosi_leave_m(m);
+  return r < 0 ? (why == EWOULDBLOCK ? -EAGAIN : -why) : r;
 }
 static NOINLINE int64_t sys_read(int fd, void *buf, size_t n) { RETRIED(read(fd, buf, n)); }
 static NOINLINE int64_t sys_accept(int fd) { RETRIED(accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)); }
@@ -79,12 +97,6 @@ static int wait_more(gosi_fdwait *f, gos_ns deadline) {
   return gosi_fdwait_park(f, deadline);
 }
 
-/* Coming by shows the monitor that the thread is not stuck; a P that was taken comes back. */
-static int begin(gosi_fdwait *f, int fd, int events) {
-  gosi_leave_m(gosi_enter());
-  return gosi_fdwait_begin(f, fd, events);
-}
-
 /* ---- reading -------------------------------------------------------------------------------------- */
 /* Files, terminals, other people's pipes: in whatever mode they are. */
 static NOINLINE int64_t read_file(int fd, void *buf, size_t n, gos_ns deadline) {
@@ -104,7 +116,7 @@ static NOINLINE int64_t read_file(int fd, void *buf, size_t n, gos_ns deadline) 
 
 int64_t gos_read(int fd, void *buf, size_t n, gos_ns deadline) {
   gosi_fdwait f;
-  int e = begin(&f, fd, GOS_READ);
+  int e = gosi_fdwait_begin(&f, fd, GOS_READ);
   if (e || n == 0) return e;
   if (n > SSIZE_MAX) n = SSIZE_MAX;
   gosi_fd *d = f.d;
@@ -127,7 +139,7 @@ int64_t gos_read(int fd, void *buf, size_t n, gos_ns deadline) {
 
 int64_t gos_recvfrom(int fd, void *buf, size_t n, gos_addr *from, gos_ns deadline) {
   gosi_fdwait f;
-  int e = begin(&f, fd, GOS_READ);
+  int e = gosi_fdwait_begin(&f, fd, GOS_READ);
   for (; e == GOS_OK; e = wait_more(&f, deadline)) {
     gosi_fdwait_note(&f);
     int64_t r = sys_recvfrom(fd, buf, n, from);
@@ -139,7 +151,7 @@ int64_t gos_recvfrom(int fd, void *buf, size_t n, gos_addr *from, gos_ns deadlin
 
 int gos_accept(int fd, gos_ns deadline) {
   gosi_fdwait f;
-  int e = begin(&f, fd, GOS_READ);
+  int e = gosi_fdwait_begin(&f, fd, GOS_READ);
   if (e) return e;
   uint32_t flags = gosi_load(&f.d->flags);
   bool ours = flags & FD_OURS; /* else it may be one that blocks */
@@ -190,7 +202,7 @@ int64_t gos_write(int fd, const void *buf, size_t n, gos_ns deadline) {
   gosi_fdwait f;
   const char *p = buf;
   size_t done = 0;
-  int e = begin(&f, fd, GOS_WRITE);
+  int e = gosi_fdwait_begin(&f, fd, GOS_WRITE);
   if (e) return e;
   if (n > SSIZE_MAX) return GOS_INVAL;
   uint32_t flags = gosi_load(&f.d->flags);
@@ -211,7 +223,7 @@ int64_t gos_write(int fd, const void *buf, size_t n, gos_ns deadline) {
 
 int64_t gos_sendto(int fd, const void *buf, size_t n, const gos_addr *to, gos_ns deadline) {
   gosi_fdwait f;
-  int e = begin(&f, fd, GOS_WRITE);
+  int e = gosi_fdwait_begin(&f, fd, GOS_WRITE);
   for (; e == GOS_OK; e = wait_more(&f, deadline)) {
     gosi_fdwait_note(&f);
     int64_t r = sys_sendto(fd, buf, n, to);

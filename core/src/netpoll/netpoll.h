@@ -19,8 +19,8 @@ enum {
   FD_OURS = 1,
   FD_WATCHED = 2, /* known to the poller; of fds that are not ours it may have forgotten it */
   FD_SOCKET = 4,
-  FD_STREAM = 8,  /* a read that gives less than it asked for has emptied it, unless */
-  FD_ODD = 16,    /* the other end has closed, or the like */
+  FD_STREAM = 8,   /* a read that gives less than it asked for has emptied it, unless */
+  FD_ODD = 16,     /* the other end has closed, or the like */
   FD_SIGNALS = 32, /* the signal handler's pipe; */
   FD_WAITED = 64   /* and somebody waits for signals */
 };

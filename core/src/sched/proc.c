@@ -122,7 +122,8 @@ static NOINLINE gos_g *pick_slow(gosi_m *m, gosi_p *p, uint32_t tick) {
       gosi_lock_drop(&gosi_rt.lock);
       if (g) return g;
     }
-    if (gosi_load(&gosi_rt.nfds)) gosi_poll_now(m);
+    /* A long queue is not made longer: who is readied now would wait behind it. */
+    if (gosi_load(&gosi_rt.nfds) && (ring_length(p) < 64 || (tick & 1023) == 0)) gosi_poll_now(m);
   }
   if (gosi_load(&gosi_rt.timers.next) != GOS_FOREVER && ((++p->polled & 15) == 0 || ring_length(p) == 0))
     gosi_timers_run(m, &gosi_rt.timers, gosi_os_now());

@@ -232,9 +232,9 @@ typedef struct gosi_runtime {
 
   /* Filled in by netpoll/ before nfds leaves 0; see poll.c. */
   gosi_netpoll netpoll;
-  uint32_t nfds;   /* file descriptors being watched */
-  uint32_t polls;  /* looks at them, roughly */
-  gosi_m *poller;  /* the thread that sleeps in the poller */
+  uint32_t nfds;  /* file descriptors being watched */
+  uint32_t polls; /* looks at them, roughly */
+  gosi_m *poller; /* the thread that sleeps in the poller */
 } gosi_runtime;
 
 enum { PS_MAX = 256 };
@@ -357,7 +357,7 @@ extern const char *const gosi_reason_text[WAIT_REASONS];
 void gosi_execute(gosi_m *m, gosi_context *from, gos_g *g); /* leave from, continue g */
 void gosi_loop(gosi_m *m);
 void gosi_global_put(gos_g *first, gos_g *last, int n);
-void gosi_wake_p(void);       /* let an idle P run, if there is one */
+void gosi_wake_p(void); /* let an idle P run, if there is one */
 void gosi_m_nudge(void);
 bool gosi_handoff(gosi_p *p); /* p has no M: give it one; false: no thread to be had */
 gosi_m *gosi_m_new(void);

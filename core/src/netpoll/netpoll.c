@@ -69,7 +69,7 @@ static void event(void *u, uint64_t tag, unsigned bits) {
 
 static uint32_t looking; /* somebody looks without waiting: another one would find nothing new */
 
-static gos_g *poll_events(gosi_m *m, gos_ns until, int *why) {
+static gos_g *poll_events(gos_ns until, int *why) {
   struct polled p = {.tail = &p.ready};
   if (until == 0) {
     if (gosi_load(&looking) || gosi_exchange(&looking, 1u)) return NULL;
@@ -78,8 +78,8 @@ static gos_g *poll_events(gosi_m *m, gos_ns until, int *why) {
   } else {
     *why = gosi_os_poll(until, event, &p);
   }
+  if (p.signals) p.tail = gosi_signal_dispatch(p.tail);
   *p.tail = NULL;
-  if (p.signals) gosi_signal_dispatch(m);
   return p.ready;
 }
 

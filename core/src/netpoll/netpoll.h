@@ -62,7 +62,7 @@ int gosi_fdwait_park(gosi_fdwait *f, gos_ns deadline);
 /* A new fd of ours; what is left of the number's last life ends. flags: FD_*. */
 int gosi_fd_adopt(int fd, unsigned flags);
 
-/* signal.c: the handler has written to its pipe. */
-void gosi_signal_dispatch(gosi_m *m);
+/* signal.c: the handler has written to its pipe. Adds whom the signals wake, claimed, to the list. */
+gos_g **gosi_signal_dispatch(gos_g **tail);
 void gosi_signal_after_fork(void);
 #endif

@@ -54,9 +54,8 @@ static gos_g **send_locked(gos_chan *c, int sig, gos_g **tail) {
   return &wake->g->next;
 }
 
-void gosi_signal_dispatch(gosi_m *m) {
+gos_g **gosi_signal_dispatch(gos_g **tail) {
   char drop[256];
-  gos_g *woken = NULL, **tail = &woken;
   int fd = gosi_load(&pipe_in);
   if (fd >= 0 && read(fd, drop, sizeof drop) < 0) drop[0] = 0; /* empty: another look was faster */
   gosi_lock_take(&lock);
@@ -64,9 +63,8 @@ void gosi_signal_dispatch(gosi_m *m) {
   for (int sig = 1; came; sig++, came >>= 1)
     for (watcher *w = came & 1 ? watchers : NULL; w; w = w->next)
       if (w->set & bit(sig)) tail = send_locked(w->c, sig, tail);
-  *tail = NULL;
   gosi_lock_drop(&lock);
-  if (woken) gosi_ready_list(m, woken);
+  return tail;
 }
 
 /* ---- dispositions; under control --------------------------------------------------------------- */
@@ -210,8 +208,11 @@ static uint64_t set_of(gos_chan *c) {
 
 /* What arrived until now is sent before anything changes. */
 static void flush(void) {
-  gosi_signal_dispatch(gosi_enter());
-  gosi_leave();
+  gosi_m *m = gosi_enter();
+  gos_g *woken = NULL;
+  *gosi_signal_dispatch(&woken) = NULL;
+  if (woken) gosi_ready_list(m, woken);
+  gosi_leave_m(m);
 }
 
 int gos_signal_notify(gos_chan *c, const int *sigs, int n) {

@@ -11,7 +11,7 @@ enum { UNWATCHED = 10000000 };
 
 void gosi_poll_now(gosi_m *m) {
   gosi_store(&gosi_rt.polls, gosi_load(&gosi_rt.polls) + 1);
-  gos_g *ready = gosi_rt.netpoll.poll(m, 0, NULL);
+  gos_g *ready = gosi_rt.netpoll.poll(0, NULL);
   if (ready) gosi_ready_list(m, ready);
 }
 
@@ -21,7 +21,7 @@ int gosi_m_wait(gosi_m *m, gos_ns until, gos_g **ready) {
     return gosi_os_wait(&m->wake, 0, until);
   gosi_fence(); /* pairs with the one in gosi_m_wake: it sees the poller, or we see that we are woken */
   int why = GOS_OK;
-  if (!gosi_load_seq(&m->wake)) *ready = gosi_rt.netpoll.poll(m, until, &why);
+  if (!gosi_load_seq(&m->wake)) *ready = gosi_rt.netpoll.poll(until, &why);
   gosi_store_seq(&gosi_rt.poller, (gosi_m *)NULL);
   return why;
 }

@@ -192,7 +192,7 @@ struct gosi_m {
 typedef struct gosi_netpoll {
   /* Goroutines whose waits are over, claimed, linked by ->next. until 0: without waiting;
      else sleeps in the poller until that time, and *why is as from gosi_os_wait. */
-  gos_g *(*poll)(gosi_m *m, gos_ns until, int *why);
+  gos_g *(*poll)(gos_ns until, int *why);
   void (*interrupt)(void);  /* ends that sleep */
   bool (*waits)(void);      /* may something still happen: does anybody wait for one? */
   void (*after_fork)(void); /* in the child */

@@ -238,6 +238,7 @@ static void thousand(int n) {
   }
   for (int i = 0; i < n; i++) finish(g[i]);
   for (int i = 0; i < n; i++) gos_close(b[i].fd);
+  free(b), free(g);
 }
 TEST(a_thousand_goroutines) { thousand(1000); }
 

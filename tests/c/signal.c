@@ -23,6 +23,7 @@ TEST(one_signal) {
   }
   CHECK_EQ(gos_signal_stop(c), GOS_OK);
   CHECK_EQ(gos_chan_len(c), 0);
+  gos_chan_release(c);
 }
 
 TEST(an_unbuffered_channel_gets_it_while_somebody_waits) {
@@ -63,6 +64,7 @@ TEST(several_channels_and_several_signals) {
   CHECK_EQ(gos_chan_len(a), 0);
   CHECK_EQ(gos_signal_stop(a), GOS_OK); /* again: nothing to do */
   CHECK_EQ(gos_signal_stop(b), GOS_OK);
+  gos_chan_release(a), gos_chan_release(b);
 }
 
 TEST(a_full_channel_misses_it) {

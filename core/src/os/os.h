@@ -31,6 +31,8 @@ void gosi_os_wake(uint32_t *word);
 
 /* A detached thread with all but fault signals blocked. GOS_OK or GOS_SYS(errno). */
 int gosi_os_thread(void *(*fn)(void *), void *arg, size_t stack);
+/* The calling thread, made by gosi_os_thread, gets the signal mask of the one that called gosi_os_init. */
+void gosi_os_users_signals(void);
 /* The calling thread's stack. */
 void gosi_os_stack_bounds(char **lo, char **hi);
 void gosi_os_name_thread(const char *name);

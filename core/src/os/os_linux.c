@@ -47,7 +47,11 @@ static bool probe_markers(void) {
   return works;
 }
 
+static sigset_t users_mask; /* of the thread that started the runtime */
+void gosi_os_users_signals(void) { pthread_sigmask(SIG_SETMASK, &users_mask, NULL); }
+
 void gosi_os_init(void) {
+  pthread_sigmask(SIG_SETMASK, NULL, &users_mask);
   have_markers = probe_markers();
 #ifdef SYS_membarrier
   have_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;

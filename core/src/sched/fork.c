@@ -90,6 +90,7 @@ static void in_child(void) {
   }
   gosi_rt.foreign_ended = gosi_rt.foreign_created = 0;
   if (!m) return;
+  if (!m->foreign && !m->is_home) gosi_os_users_signals(); /* it is the only thread, or execs: somebody must get them */
   m->wake = m->task = 0;
   m->next_g = NULL;
   if (!m->realm && !m->foreign) {

@@ -11,10 +11,12 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <gossamer.h>
+#include <gossamer/net.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -709,6 +711,66 @@ static void blocking_100(long n) { /* n blocking calls of 10 ms, begun together:
   value = spent;
 }
 
+/* ---- sockets --------------------------------------------------------------------------------- */
+static double cpu(void) { /* nanoseconds this process has used */
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e9 +
+         (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e3;
+}
+
+static void echo_one(void *arg) {
+  char buf[512];
+  int fd = (int)(intptr_t)arg;
+  int64_t n;
+  while ((n = gos_read(fd, buf, sizeof buf, GOS_FOREVER)) > 0)
+    if (gos_write(fd, buf, (size_t)n, GOS_FOREVER) != n) break;
+  gos_close(fd);
+}
+
+static void echo_all(void *arg) {
+  for (int fd, l = (int)(intptr_t)arg; (fd = gos_accept(l, GOS_FOREVER)) >= 0;) go(echo_one, (void *)(intptr_t)fd);
+}
+
+/* What a request costs the server: the load comes from a process of its own (echo_client.c). */
+static void echo(int connections, long n) {
+  char self[4096], port[16], count[16], requests[32], c;
+  double from;
+  struct rlimit most;
+  getrlimit(RLIMIT_NOFILE, &most);
+  most.rlim_cur = most.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &most);
+  ssize_t len = readlink("/proc/self/exe", self, sizeof self - 16);
+  expect(len > 0, 1);
+  self[len] = 0;
+  strcpy(strrchr(self, '/'), "/echo_client");
+  int l = gos_listen("tcp", "127.0.0.1:0", 0);
+  must(l);
+  snprintf(port, sizeof port, "%d", gos_local_port(l));
+  snprintf(count, sizeof count, "%d", connections);
+  snprintf(requests, sizeof requests, "%ld", n);
+  pid_t client = vfork();
+  if (!client) {
+    execl(self, self, port, count, requests, (char *)NULL);
+    _exit(127);
+  }
+  int control = gos_accept(l, GOS_FOREVER);
+  must(control);
+  go(echo_all, (void *)(intptr_t)l);
+  expect(gos_read(control, &c, 1, GOS_FOREVER), 1);
+  start();
+  from = cpu();
+  expect(gos_write(control, &c, 1, GOS_FOREVER), 1);
+  expect(gos_read(control, &c, 1, GOS_FOREVER), 1);
+  value = (cpu() - from) / (double)n;
+  stop();
+  expect(gos_write(control, &c, 1, GOS_FOREVER), 1);
+}
+
+static void echo_100(long n) { echo(100, n); }
+static void echo_1000(long n) { echo(1000, n); }
+static void echo_10k(long n) { echo(10000, n); }
+
 /* ---- the table ---------------------------------------------------------------------------------- */
 static const struct workload {
   const char *name;
@@ -754,6 +816,9 @@ static const struct workload {
     {"memory_1m", memory_parked, 1000000, "bytes"},
     {"late_beside_spinners", late_beside_spinners, 100, "ns"},
     {"blocking_100", blocking_100, 100, "ns in all"},
+    {"echo_100", echo_100, 300000, "ns of CPU"},
+    {"echo_1000", echo_1000, 300000, "ns of CPU"},
+    {"echo_10k", echo_10k, 300000, "ns of CPU"},
 };
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
 

@@ -175,8 +175,42 @@ bool gos_chan_closed(gos_chan *c);
 /* Called for every value that nobody received, when the channel is freed. */
 void gos_chan_set_dtor(gos_chan *c, void (*dtor)(void *elem));
 
+/* ---- file descriptors: gossamer/net.h has sockets on top of this ------------- */
+enum { GOS_READ = 1, GOS_WRITE = 2 };
+/* Waits until fd is ready for one of events (GOS_READ, GOS_WRITE or both); the ready ones are the
+   result. Level-triggered, as poll(2): an fd that is ready now gives its mask at once, one that never
+   makes a caller wait (a regular file) always; a hang-up or an error makes all of events ready. Any fd
+   will do, whoever made it, in whatever mode; any number of goroutines and threads may wait for one.
+   GOS_TIMEDOUT, GOS_WOULDBLOCK (GOS_NOW), GOS_CANCELED, GOS_CLOSED (gos_close or gos_fd_forget
+   meanwhile), GOS_INVAL, GOS_NOMEM, GOS_SYS(EBADF) and what else the system's poller says. */
+int gos_fd_wait(int fd, int events, gos_ns deadline);
+/* Before fd is closed by other means than gos_close(): ends the waits for it with GOS_CLOSED. */
+int gos_fd_forget(int fd);
+/* gos_fd_forget and close. GOS_OK or GOS_SYS(errno). */
+int gos_close(int fd);
+
+/* ---- signals ------------------------------------------------------------------ */
+/* Sends the number of each of these signals that arrives to c, whose elements are int, without ever
+   waiting: a full channel misses it. n = 0: all that can be caught, but for those that tell of a fault
+   of the program. A channel may be given several times, which adds up, and a signal may have several
+   channels. The signals' handlers are taken over until the last gos_signal_stop() or
+   gos_signal_reset(); no other function of this library does that. As in Go, no deadlock is reported
+   while a channel waits for signals. c is retained. Several arrivals may become one.
+   GOS_INVAL: c is NULL or confined to a realm, or its elements are not int, or a signal cannot be
+   caught; nothing changed. GOS_NOMEM, GOS_SYS(errno). Go: signal.Notify. */
+int gos_signal_notify(gos_chan *c, const int *sigs, int n);
+/* c gets no more signals once this returns; those that came before are in it, where there was room. */
+int gos_signal_stop(gos_chan *c);
+/* The signals (n = 0: all) are ignored from now on; channels do not get them any more. */
+int gos_signal_ignore(const int *sigs, int n);
+/* Undoes gos_signal_notify and gos_signal_ignore for these signals (n = 0: all). */
+int gos_signal_reset(const int *sigs, int n);
+/* 1: sig is ignored by this process, 0: it is not. GOS_INVAL. */
+int gos_signal_ignored(int sig);
+
 /* ---- select --------------------------------------------------------------- */
-/* op 1: receive into v; op 2: send from v; op 0: no case. ok: false when a closed channel fired. */
+/* op 1: receive into v; op 2: send from v; op 0: no case. ok: false when a closed channel fired.
+   op 3 + events: file descriptor (intptr_t)c is ready (GOS_FD); ok: its ready mask, as from gos_fd_wait. */
 typedef struct gos_case {
   int op;
   gos_chan *c;
@@ -184,8 +218,9 @@ typedef struct gos_case {
   int ok;
 } gos_case;
 /* The index of the case that fired, chosen evenly among the ready ones; else GOS_TIMEDOUT,
-   GOS_WOULDBLOCK (= default, for GOS_NOW), GOS_CANCELED, GOS_CLOSED (send on a closed channel;
-   that case has ok = -1), GOS_INVAL, GOS_NOMEM. */
+   GOS_WOULDBLOCK (= default, for GOS_NOW), GOS_CANCELED, GOS_CLOSED (send on a closed channel,
+   or a file descriptor closed meanwhile; that case has ok = -1), GOS_INVAL, GOS_NOMEM,
+   GOS_SYS(errno) (a file descriptor is not open). */
 int gos_select(gos_case *cases, int n, gos_ns deadline);
 /* The same, but the first ready case in order wins. */
 int gos_select_ordered(gos_case *cases, int n, gos_ns deadline);
@@ -503,6 +538,8 @@ int gos_stats_get(gos_stats *s, size_t size);
   { 1, (c), (out), 0 }
 #define GOS_SEND(c, in)                                                                                                \
   { 2, (c), (void *)(in), 0 }
+#define GOS_FD(fd, ev)                                                                                                 \
+  { 3 + (ev), (gos_chan *)(intptr_t)(fd), 0, 0 }
 #define gos_chan_range(c, ptr) while (gos_chan_recv((c), (ptr)) == GOS_OK)
 
 #pragma GCC visibility pop

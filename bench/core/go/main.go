@@ -8,8 +8,10 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"sort"
 	"strconv"
@@ -708,6 +710,75 @@ func blocking100(n int64) {
 	value = float64(spent)
 }
 
+// ---- sockets
+
+func cpu() float64 { // nanoseconds this process has used
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return float64(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func echoOne(c net.Conn) {
+	buf := make([]byte, 512)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			break
+		}
+		if _, err = c.Write(buf[:n]); err != nil {
+			break
+		}
+	}
+	c.Close()
+}
+
+func echo(connections int) func(int64) {
+	return func(n int64) {
+		must := func(err error) {
+			if err != nil {
+				panic(err)
+			}
+		}
+		var most syscall.Rlimit
+		must(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &most))
+		most.Cur = most.Max
+		syscall.Setrlimit(syscall.RLIMIT_NOFILE, &most)
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		must(err)
+		self, err := os.Executable()
+		must(err)
+		port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+		client := exec.Command(filepath.Join(filepath.Dir(self), "echo_client"), port,
+			strconv.Itoa(connections), strconv.FormatInt(n, 10))
+		client.Stderr = os.Stderr
+		must(client.Start())
+		control, err := l.Accept()
+		must(err)
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go echoOne(c)
+			}
+		}()
+		c := make([]byte, 1)
+		turn := func(f func([]byte) (int, error)) {
+			_, err := f(c)
+			must(err)
+		}
+		turn(control.Read)
+		start()
+		from := cpu()
+		turn(control.Write)
+		turn(control.Read)
+		value = (cpu() - from) / float64(n)
+		stop()
+		turn(control.Write)
+	}
+}
+
 // ---- the table
 
 type workload struct {
@@ -756,6 +827,9 @@ var workloads = []workload{
 	{"memory_1m", memoryParked, 1000000, "bytes"},
 	{"late_beside_spinners", lateBesideSpinners, 100, "ns"},
 	{"blocking_100", blocking100, 100, "ns in all"},
+	{"echo_100", echo(100), 300000, "ns of CPU"},
+	{"echo_1000", echo(1000), 300000, "ns of CPU"},
+	{"echo_10k", echo(10000), 300000, "ns of CPU"},
 }
 
 func run(w workload) {

@@ -37,6 +37,8 @@ void gosi_os_wake(uint32_t *word);
 
 /* A detached thread with all but fault signals blocked. GOS_OK or GOS_SYS(errno). */
 int gosi_os_thread(void *(*fn)(void *), void *arg, size_t stack);
+/* The calling thread, made by gosi_os_thread, gets the signal mask of the one that called gosi_os_init. */
+void gosi_os_users_signals(void);
 /* The calling thread's stack. */
 void gosi_os_stack_bounds(char **lo, char **hi);
 void gosi_os_alt_stack_free(void); /* before the thread ends */
@@ -47,5 +49,27 @@ bool gosi_os_barrier_all(void);
 void gosi_os_nap(gos_ns d);
 /* The calling thread gets an alternate signal stack if it has none. */
 void gosi_os_alt_stack(void);
+
+/* ---- readiness of file descriptors: poll_epoll.c, poll_kqueue.c; one poller a process ---- */
+enum {
+  GOSI_POLL_READ = 1,
+  GOSI_POLL_WRITE = 2,
+  GOSI_POLL_ODD = 4, /* the other end has closed, an error, urgent data: a short read does not mean an empty buffer */
+};
+/* Makes the poller, unless there is one. GOS_OK or GOS_SYS(errno). */
+int gosi_os_poll_open(void);
+/* In the child of a fork: the poller stays the parent's. */
+void gosi_os_poll_after_fork(void);
+/* Events of fd come with tag from now on: one when something changes (edges, both directions), and one
+   at once for what is ready already. known: it is likely to be watched, for another tag or to be asked
+   again. GOS_OK, or GOS_SYS(errno); EPERM: fd is of a kind that never makes one wait. */
+int gosi_os_poll_watch(int fd, uint64_t tag, bool known);
+void gosi_os_poll_unwatch(int fd);
+/* Calls f for what has happened. until 0: without waiting, and by one thread at a time; else waits for
+   an event, gosi_os_poll_break(), a signal (GOS_AGAIN) or that time (GOS_TIMEDOUT). One thread at a time
+   waits. */
+int gosi_os_poll(gos_ns until, void (*f)(void *u, uint64_t tag, unsigned bits), void *u);
+/* Ends the waiting of the thread that waits, or of the next one. Safe in a signal handler. */
+void gosi_os_poll_break(void);
 
 #endif

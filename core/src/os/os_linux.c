@@ -47,7 +47,11 @@ static bool probe_markers(void) {
   return works;
 }
 
+static sigset_t users_mask; /* of the thread that started the runtime */
+void gosi_os_users_signals(void) { pthread_sigmask(SIG_SETMASK, &users_mask, NULL); }
+
 void gosi_os_init(void) {
+  pthread_sigmask(SIG_SETMASK, NULL, &users_mask);
   have_markers = probe_markers();
 #ifdef SYS_membarrier
   have_membarrier = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
@@ -186,7 +190,7 @@ int gosi_os_guard(char *p, size_t n) {
 }
 
 /* ---- sleeping ------------------------------------------------------------------ */
-int gosi_os_wait(uint32_t *word, uint32_t seen, gos_ns deadline) {
+static int futex_wait(uint32_t *word, uint32_t seen, gos_ns deadline) {
   struct timespec t, *pt = NULL;
   if (deadline != GOS_FOREVER) {
     t.tv_sec = deadline / 1000000000;
@@ -196,6 +200,16 @@ int gosi_os_wait(uint32_t *word, uint32_t seen, gos_ns deadline) {
   /* BITSET takes an absolute time on the monotonic clock. */
   if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, pt, NULL, FUTEX_BITSET_MATCH_ANY) == 0) return GOS_OK;
   return errno == ETIMEDOUT ? GOS_TIMEDOUT : errno == EINTR ? GOS_AGAIN : GOS_OK;
+}
+
+int gosi_os_wait(uint32_t *word, uint32_t seen, gos_ns deadline) {
+  enum { NOT_LONG = 20000000 };
+  if (!GOSI_TSAN) return futex_wait(word, seen, deadline);
+  /* ThreadSanitizer keeps signals until the next call that it knows, which the futex is not: look often. */
+  gos_ns soon = gosi_os_now() + NOT_LONG;
+  int e = futex_wait(word, seen, deadline < soon ? deadline : soon);
+  gosi_os_nap(0);
+  return e == GOS_TIMEDOUT && deadline > soon ? GOS_OK : e;
 }
 void gosi_os_wake(uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
 

@@ -16,6 +16,7 @@ static bool nothing_runs(void) {
   gosi_lock_drop(&gosi_rt.lock);
   for (int i = 0; quiet && i < gosi_load_acquire(&gosi_rt.nps); i++) quiet = !gosi_p_has_work(&gosi_rt.ps[i]);
   if (!quiet || !gosi_realms_quiet()) return false;
+  if (gosi_load_acquire(&gosi_rt.nfds) && gosi_rt.netpoll.waits()) return false;
   /* A thread the runtime has never seen may be about to send. A realm that can tell its
      threads apart (alone) decides itself. */
   int threads = gosi_os_thread_count();

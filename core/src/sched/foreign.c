@@ -1,5 +1,6 @@
 /* Foreign threads: any thread that calls in and is not the runtime's own. It has a G, so
- * that channels and locks need no second kind of waiter, and sleeps on a futex. L3.
+ * that channels and locks need no second kind of waiter, and sleeps on a futex or
+ * in the poller. L3.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
 #include <stdlib.h>
@@ -71,7 +72,9 @@ void gosi_foreign_park(gosi_m *m) {
   if (!gosi_load_acquire(&m->wake)) {
     if (r && r->host.detach) r->host.detach(r->host.u, m->host);
     while (!gosi_load_acquire(&m->wake)) { /* pairs with the store in gosi_foreign_ready */
-      int e = gosi_os_wait(&m->wake, 0, until);
+      gos_g *ready;
+      int e = gosi_m_wait(m, until, &ready);
+      if (ready) gosi_ready_list(m, ready); /* perhaps this one */
       bool look = e == GOS_AGAIN && r && r->host.pending && r->host.pending(r->host.u);
       if (e != GOS_TIMEDOUT && !look) continue;
       until = GOS_FOREVER;
@@ -84,11 +87,10 @@ void gosi_foreign_park(gosi_m *m) {
   }
   gosi_store(&m->wake, 0u);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
+  if (gosi_load(&gosi_rt.nfds)) gosi_sysmon_nudge(); /* it may have left the poller */
 }
 
 void gosi_foreign_ready(gos_g *g) {
-  uint32_t *word = &g->m->wake;
   count_awake(1);
-  gosi_store_release(word, 1u); /* from here on the thread, and its M, may end */
-  gosi_os_wake(word);
+  gosi_m_wake(g->m);
 }

@@ -56,6 +56,9 @@ static void in_child(void) {
   gosi_sysmon_after_fork();
   gosi_procs_after_fork();
   gosi_labels_after_fork();
+  gosi_rt.poller = NULL;
+  gosi_rt.nfds = 0;
+  if (gosi_rt.netpoll.after_fork) gosi_rt.netpoll.after_fork();
   gosi_rt.global_head = gosi_rt.global_tail = NULL;
   gosi_rt.nglobal = gosi_rt.nspinning = 0;
   gosi_rt.idle_ms = gosi_rt.keeper = NULL;
@@ -85,6 +88,7 @@ static void in_child(void) {
   gosi_rt.foreign_ended = gosi_rt.foreign_created = 0;
   if (!m) return;
   m->tid = gosi_os_tid();
+  if (!m->foreign && !m->is_home) gosi_os_users_signals(); /* it is the only thread, or execs: somebody must get them */
   m->wake = m->task = 0;
   m->next_g = NULL;
   m->handed = NULL;

@@ -20,6 +20,7 @@ const char *const gosi_reason_text[WAIT_REASONS] = {
     [WAIT_JOIN] = "join",
     [WAIT_ONCE] = "sync.Once.Do",
     [WAIT_SEMAPHORE] = "semaphore.Acquire",
+    [WAIT_IO] = "IO wait",
 };
 
 /* Gs come in chunks that are never freed, so that a dump can look at any of them at any time.

@@ -162,6 +162,8 @@ static NOINLINE gos_g *pick_slow(gosi_m *m, gosi_p *p, uint32_t tick) {
       gosi_lock_drop(&gosi_rt.lock);
       if (g) return g;
     }
+    /* A long queue is not made longer: who is readied now would wait behind it. */
+    if (gosi_load(&gosi_rt.nfds) && (ring_length(p) < 64 || (tick & 1023) == 0)) gosi_poll_now(m);
   }
   if (gosi_load(&gosi_rt.timers.next) != GOS_FOREVER && ((++p->polled & 15) == 0 || ring_length(p) == 0))
     gosi_timers_run(m, &gosi_rt.timers, gosi_os_now());
@@ -213,6 +215,10 @@ static gos_g *steal_any(gosi_m *m, gosi_p *p) {
 static gos_g *look_everywhere(gosi_m *m, gosi_p *p) {
   gos_g *g = pick(m, p);
   if (!g) g = global_batch(p);
+  if (!g && gosi_load(&gosi_rt.nfds)) {
+    gosi_poll_now(m);
+    g = ring_get(p);
+  }
   if (!g && gosi_load(&gosi_rt.nprocs) > 1) g = steal_any(m, p);
   return g;
 }
@@ -338,11 +344,20 @@ static void m_remove_locked(gosi_m *m) {
 
 static void m_wake(gosi_m *m) {
   gosi_count(&gosi_rt.wakes);
-  gosi_store_release(&m->wake, 1u); /* pairs with the load in m_sleep */
-  gosi_os_wake(&m->wake);
+  gosi_m_wake(m);
 }
 
-/* m has no P: sleeps until it is given one, or a timer is due that no other thread watches. */
+/* A sleeping thread comes up without a P, and goes to sleep again: in the poller. */
+void gosi_m_nudge(void) {
+  gosi_lock_take(&gosi_rt.lock);
+  gosi_m *m = gosi_rt.idle_ms;
+  if (m) m_remove_locked(m);
+  gosi_lock_drop(&gosi_rt.lock);
+  if (m) m_wake(m);
+}
+
+/* m has no P: sleeps until it is given one, a timer is due that no other thread watches, or a file
+   descriptor is ready. */
 static void m_sleep(gosi_m *m) {
   gosi_lock_take(&gosi_rt.lock);
   if (gosi_rt.nglobal && gosi_rt.idle_ps) {
@@ -361,18 +376,20 @@ static void m_sleep(gosi_m *m) {
   }
   gosi_lock_drop(&gosi_rt.lock);
   while (!gosi_load_acquire(&m->wake)) {
-    if (gosi_os_wait(&m->wake, 0, until) != GOS_TIMEDOUT) continue;
+    gos_g *ready;
+    if (gosi_m_wait(m, until, &ready) != GOS_TIMEDOUT && !ready) continue;
     gosi_lock_take(&gosi_rt.lock);
-    if (!m->in_list) { /* being woken as well */
-      gosi_lock_drop(&gosi_rt.lock);
-      until = GOS_FOREVER;
-      continue;
+    bool given = !m->in_list; /* being woken as well */
+    if (!given) {
+      m_remove_locked(m);
+      gosi_p *p = p_take_locked();
+      if (p) own(m, p); /* else all Ps run, and their threads look at the timers */
     }
-    m_remove_locked(m);
-    gosi_p *p = p_take_locked();
-    if (p) own(m, p); /* else all Ps run, and their threads look at the timers */
     gosi_lock_drop(&gosi_rt.lock);
+    while (given && !gosi_load_acquire(&m->wake)) gosi_os_wait(&m->wake, 0, GOS_FOREVER);
+    gosi_store(&m->wake, 0u);
     gosi_sysmon_nudge();
+    if (ready) gosi_ready_list(m, ready);
     return;
   }
   gosi_store(&m->wake, 0u);

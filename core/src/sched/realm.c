@@ -47,6 +47,7 @@ static NOINLINE void take_inbox(gos_realm *r) {
 }
 
 ALWAYS_INLINE gos_g *queue_take(gos_realm *r, gosi_m *m) {
+  if (unlikely(gosi_load(&gosi_rt.nfds)) && ((r->tick & 63) == 0 || !r->head)) gosi_poll_now(m);
   if (unlikely(gosi_load(&r->inbox) != NULL)) take_inbox(r);
   if (unlikely(gosi_load(&r->timers.next) != GOS_FOREVER) && ((++r->polled & 15) == 0 || !r->head))
     gosi_timers_run(m, &r->timers, gosi_os_now());
@@ -60,13 +61,9 @@ ALWAYS_INLINE gos_g *queue_take(gos_realm *r, gosi_m *m) {
 
 static bool has_work(gos_realm *r) { return gosi_load(&r->nrun) > 0 || gosi_load(&r->inbox); }
 
-static void wake_m(gosi_m *m) {
-  gosi_store_release(&m->wake, 1u); /* pairs with the load in realm_sleep */
-  gosi_os_wake(&m->wake);
-}
 static void wake_owner(gos_realm *r) {
   if (gosi_load(&r->idle) == REALM_IDLE && gosi_cas(&r->idle, (uint32_t)REALM_IDLE, (uint32_t)REALM_WAKING))
-    wake_m(gosi_load(&r->owner));
+    gosi_m_wake(gosi_load(&r->owner));
 }
 
 void gosi_ready_home(gosi_m *m, gos_g *g) {
@@ -339,8 +336,10 @@ static void realm_sleep(gos_realm *r, gosi_m *m) {
   gosi_sub(&r->awake, 1);
   bool look = false;
   while (!gosi_load_acquire(&m->wake) && !look) {
-    int e = gosi_os_wait(&m->wake, 0, until);
+    gos_g *ready;
+    int e = gosi_m_wait(m, until, &ready);
     if (e == GOS_TIMEDOUT || (e == GOS_AGAIN && m->is_home)) look = true;
+    if (ready) gosi_ready_list(m, ready); /* wakes the owner, if that is another thread or this one */
   }
   gosi_add(&r->awake, 1);
   gosi_lock_take(&r->lock);
@@ -367,7 +366,7 @@ static bool send_home(gos_realm *r, gos_g *g) {
   r->home->next_g = g;
   gosi_store(&r->owner, r->home);
   gosi_store_seq(&r->idle, (uint32_t)REALM_WAKING);
-  wake_m(r->home);
+  gosi_m_wake(r->home);
   return true;
 }
 
@@ -447,7 +446,7 @@ static bool send_thread(gos_realm *r, uint32_t task) {
   if (m) {
     m->task_tick = r->seen_tick;
     gosi_or(&m->task, task);
-    wake_m(m);
+    gosi_m_wake(m);
     return true;
   }
   if (r->host.flags & GOS_HOST_PINNED) return false; /* no other thread may ever serve it */

@@ -46,6 +46,7 @@ enum gosi_reason {
   WAIT_JOIN,
   WAIT_ONCE,
   WAIT_SEMAPHORE,
+  WAIT_IO,
   WAIT_REASONS
 };
 
@@ -68,7 +69,8 @@ struct gosi_waiter {
   int index;    /* which select case */
   uint8_t mode; /* enum gosi_claim_mode */
   bool queued;
-  bool ok; /* false: woken by close */
+  bool ok;        /* false: woken by close */
+  uint8_t events; /* of a file descriptor: waited for; then found */
 };
 
 typedef struct gosi_waitq {
@@ -244,6 +246,15 @@ struct gosi_m {
 } __attribute__((aligned(CACHE_LINE)));
 
 /* ---- the runtime ------------------------------------------------------------------------ */
+typedef struct gosi_netpoll {
+  /* Goroutines whose waits are over, claimed, linked by ->next. until 0: without waiting;
+     else sleeps in the poller until that time, and *why is as from gosi_os_wait. */
+  gos_g *(*poll)(gos_ns until, int *why);
+  void (*interrupt)(void);  /* ends that sleep */
+  bool (*waits)(void);      /* may something still happen: does anybody wait for one? */
+  void (*after_fork)(void); /* in the child */
+} gosi_netpoll;
+
 typedef struct gosi_runtime {
   uint32_t started; /* 0 no, 1 being started, 2 yes */
   int nprocs, maxthreads;
@@ -276,6 +287,12 @@ typedef struct gosi_runtime {
   int nforeign;      /* attached foreign threads that are not asleep in the runtime */
   uint64_t handoffs, wakes;
   uint64_t foreign_created, foreign_ended;
+
+  /* Filled in by netpoll/ before nfds leaves 0; see poll.c. */
+  gosi_netpoll netpoll;
+  uint32_t nfds;  /* file descriptors being watched */
+  uint32_t polls; /* looks at them, roughly */
+  gosi_m *poller; /* the thread that sleeps in the poller */
 } gosi_runtime;
 
 enum { PS_MAX = 1024 };
@@ -345,7 +362,7 @@ ALWAYS_INLINE void gosi_rt_barrier(void) {
 
 /* ---- alone ------------------------------------------------------------------------------------ */
 extern uint32_t gosi_solo; /* solo.c: only the thread with the P is inside */
-void gosi_solo_end(void);  /* somebody else will come in; call it from outside the runtime */
+void gosi_solo_end(void);  /* somebody else will come in; call it without a lock */
 
 /* For what is only touched inside the runtime. */
 ALWAYS_INLINE void gosi_guard_take(gosi_lock *l) {
@@ -461,7 +478,8 @@ extern const char *const gosi_reason_text[WAIT_REASONS];
 void gosi_execute(gosi_m *m, gosi_context *from, gos_g *g); /* leave from, continue g */
 void gosi_loop(gosi_m *m);
 void gosi_global_put(gos_g *first, gos_g *last, int n);
-void gosi_wake_p(void);       /* let an idle P run, if there is one */
+void gosi_wake_p(void); /* let an idle P run, if there is one */
+void gosi_m_nudge(void);
 bool gosi_handoff(gosi_p *p); /* p has no M: give it one; false: no thread to be had */
 gosi_m *gosi_m_new(void);
 bool gosi_p_has_work(gosi_p *p);
@@ -542,6 +560,17 @@ extern void (*gosi_lot_after_fork)(void); /* set by sync/ */
 void gosi_foreign_park(gosi_m *m);
 void gosi_foreign_ready(gos_g *g);
 gosi_m *gosi_foreign_attach(void);
+
+/* poll.c */
+/* Readies those whose file descriptors have become ready. */
+void gosi_poll_now(gosi_m *m);
+/* Sleeps until m->wake is set, a signal, or the deadline, as gosi_os_wait does; watches the file
+   descriptors meanwhile if nobody else does. *ready: goroutines for the caller to ready. */
+int gosi_m_wait(gosi_m *m, gos_ns until, gos_g **ready);
+/* Sets m->wake and ends its gosi_m_wait. */
+void gosi_m_wake(gosi_m *m);
+void gosi_poll_sysmon(gos_ns now);
+bool gosi_poll_vacant(void); /* somebody waits, and no thread sleeps in the poller */
 
 /* deadlock.c */
 void gosi_deadlock_check(void);

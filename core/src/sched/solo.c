@@ -3,7 +3,7 @@
  * While gosi_solo is set, only the thread that has the P is inside the runtime. It does without the
  * locks and the compare-and-swaps of channels, waits, timers and locks; half the time of a channel
  * operation. It is set at the start, for GOMAXPROCS=1, and ends for good when somebody else may come in:
- * a foreign thread, a host's realm, a second P.
+ * a foreign thread, a host's realm, a second P, a watched file descriptor.
  *
  * Who ends it stores 0, sends a barrier to all threads, and waits until the P's thread has been seen
  * outside. That thread looks at the flag after it has noted that it is inside (gosi_enter),
@@ -18,13 +18,15 @@ void gosi_solo_end(void) {
   static gosi_lock one; /* the second one, too, must not return before the thread is outside */
   gosi_m *self = gosi_tls_m;
   if (likely(!gosi_load(&gosi_solo)) && !gosi_load(&one.word)) return;
+  if (self && self->p) { /* it is the only one that may be inside */
+    gosi_exchange(&gosi_solo, 0u);
+    return;
+  }
   gosi_lock_take(&one);
   if (gosi_exchange(&gosi_solo, 0u)) {
     gosi_os_barrier_all();
     gosi_m *m = gosi_load_acquire(&gosi_rt.ps[0].m);
-    while (m && m != self && gosi_load_acquire(&gosi_rt.ps[0].m) == m && /* pairs with gosi_leave: */
-           gosi_load_acquire(&m->in_rt) == M_INSIDE)
-      gosi_pause();
+    while (m && gosi_load_acquire(&gosi_rt.ps[0].m) == m && gosi_load_acquire(&m->in_rt) == M_INSIDE) gosi_pause();
   }
   gosi_lock_drop(&one);
 }

@@ -130,7 +130,7 @@ static bool someone_runs(void) {
   gosi_lock_take(&gosi_rt.lock);
   bool any = gosi_rt.nidle_ms < gosi_rt.nms || gosi_rt.nforeign > 0;
   gosi_lock_drop(&gosi_rt.lock);
-  return any || !gosi_realms_quiet();
+  return any || gosi_poll_vacant() || !gosi_realms_quiet();
 }
 
 static void sleep_long(gos_ns until) {
@@ -156,6 +156,7 @@ static void *sysmon_main(void *arg) {
     blocking = false;
     for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) hot |= watch_p(&gosi_rt.ps[i], now);
     hot |= gosi_realm_watch(now);
+    if (gosi_load_acquire(&gosi_rt.nfds)) gosi_poll_sysmon(now);
     if (now >= next_spread) {
       spread();
       next_spread = now + WARM;

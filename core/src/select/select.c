@@ -1,12 +1,15 @@
 /* Select: one of several sends and receives. L4.
  *
- * Channels are locked in the order of their addresses. The choice among ready cases is by
+ * Channels are locked in the order of their addresses. File descriptors are looked at before and
+ * queued after that: netpoll/ tells whether one became ready in between. The choice among ready cases is by
  * reservoir: each of k has 1/k, where a random start would favour the one behind a gap.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include "chan/chan.h"
+#include "netpoll/netpoll.h"
 
-enum { OP_RECV = 1, OP_SEND = 2, FEW = 8, CASES_MAX = 65536 };
+enum { OP_RECV = 1, OP_SEND = 2, OP_FD = 3, OP_MAX = OP_FD + (GOS_READ | GOS_WRITE), FEW = 8, CASES_MAX = 65536 };
+enum { RETRY = INT32_MIN }; /* a file descriptor woke us: look again */
 
 struct sel {
   gos_case *cases;
@@ -17,7 +20,13 @@ struct sel {
   bool shared;  /* some channel is not confined */
   bool ordered; /* locks is filled in */
   bool locked;
+  gosi_fdwait *fds;
+  int *fd_case; /* which case it is */
+  int nfds;
 };
+
+static gos_chan *chan_of(const gos_case *k) { return k->op == OP_RECV || k->op == OP_SEND ? k->c : NULL; }
+static int fd_of(const gos_case *k) { return (int)(intptr_t)k->c; }
 
 static int by_address(const void *a, const void *b) {
   uintptr_t x = (uintptr_t) * (gos_chan *const *)a, y = (uintptr_t) * (gos_chan *const *)b;
@@ -28,7 +37,7 @@ static int by_address(const void *a, const void *b) {
 static void order_locks(struct sel *s) {
   int n = 0, k = 0;
   for (int i = 0; i < s->n; i++) {
-    gos_chan *c = s->cases[i].op ? s->cases[i].c : NULL;
+    gos_chan *c = chan_of(&s->cases[i]);
     if (c && !c->home) s->locks[n++] = c;
   }
   if (n > FEW) {
@@ -65,9 +74,35 @@ static bool someone(gosi_waitq *q) {
 }
 static bool case_ready(const gos_case *k) {
   gos_chan *c = k->c;
+  if (k->op > OP_FD) return k->ok > 0;
   if (k->op == 0 || !c) return false;
   if (k->op == OP_SEND) return c->closed || c->count < c->cap || someone(&c->receivers);
   return c->count > 0 || c->closed || someone(&c->senders);
+}
+
+/* Before the channels are locked: a ready fd's case gets its mask. */
+static int look_at_fds(struct sel *s) {
+  for (int i = 0; i < s->nfds; i++) gosi_fdwait_note(&s->fds[i]);
+  int e = gosi_fdwait_look(s->fds, s->nfds);
+  for (int i = 0; e >= 0 && i < s->nfds; i++) s->cases[s->fd_case[i]].ok = s->fds[i].found;
+  return e < 0 ? e : GOS_OK;
+}
+static int watch_fds(struct sel *s) {
+  int e = GOS_OK;
+  for (int i = 0; e == GOS_OK && i < s->nfds; i++) e = gosi_fdwait_watch(&s->fds[i]);
+  return e > 0 ? RETRY : e;
+}
+/* The wait is armed. False: one of them became ready before it was queued, and nobody else ended the wait. */
+static bool queue_fds(struct sel *s, gos_g *g) {
+  for (int i = 0; i < s->nfds; i++) {
+    gosi_waiter *w = &s->ws[s->fd_case[i]];
+    w->g = g;
+    w->index = s->fd_case[i];
+    w->mode = CLAIM_ATOMIC;
+    if (gosi_fdwait_queue(&s->fds[i], w)) continue;
+    return !gosi_cas(&g->claim, 0u, 1u);
+  }
+  return true;
 }
 
 static int choose(gosi_m *m, const struct sel *s, bool ordered) {
@@ -84,6 +119,7 @@ static int choose(gosi_m *m, const struct sel *s, bool ordered) {
 
 /* GOS_WOULDBLOCK: the waiter that made it ready has gone. */
 static int perform(gos_case *k, gosi_waiter **wake) {
+  if (k->op > OP_FD) return GOS_OK;
   int e = k->op == OP_SEND ? gosi_chan_try_send_locked(k->c, k->v, wake) : gosi_chan_try_recv_locked(k->c, k->v, wake);
   k->ok = k->op == OP_SEND ? (e == GOS_CLOSED ? -1 : 1) : e == GOS_OK;
   return e;
@@ -97,7 +133,7 @@ static void queue_all(struct sel *s, gos_g *g, uint8_t mode) {
   for (int i = 0; i < s->n; i++) {
     gosi_waiter *w = &s->ws[i];
     w->queued = false;
-    if (!s->cases[i].op || !s->cases[i].c) continue;
+    if (!chan_of(&s->cases[i])) continue;
     w->g = g;
     w->elem = s->cases[i].v;
     w->c = s->cases[i].c;
@@ -109,8 +145,9 @@ static void queue_all(struct sel *s, gos_g *g, uint8_t mode) {
 static void unqueue_all(struct sel *s) {
   lock_all(s);
   for (int i = 0; i < s->n; i++)
-    if (s->cases[i].op && s->cases[i].c) gosi_waitq_remove(queue_of(&s->cases[i]), &s->ws[i]);
+    if (chan_of(&s->cases[i])) gosi_waitq_remove(queue_of(&s->cases[i]), &s->ws[i]);
   unlock_all(s);
+  for (int i = 0; i < s->nfds; i++) gosi_fdwait_unqueue(&s->fds[i], &s->ws[s->fd_case[i]]);
 }
 
 /* Locked on entry; not on return. */
@@ -122,19 +159,27 @@ static int wait_for_any(gosi_m *m, struct sel *s, gos_ns deadline) {
   queue_all(s, g, mode);
   bool sleep = gosi_arm(&armed, deadline);
   unlock_all(s);
-  if (sleep) gosi_park(m);
+  bool early = sleep && !queue_fds(s, g);
+  if (early)
+    gosi_store(&g->status, (uint8_t)G_RUNNING);
+  else if (sleep)
+    gosi_park(m);
   int e = gosi_disarm(g, deadline);
   gosi_waiter *w = g->fired;
   unqueue_all(s);
   if (e) return e;
+  if (early) return RETRY;
   gos_case *k = &s->cases[w->index];
+  if (k->op > OP_FD && w->ok) return RETRY; /* the look tells what is still true of it */
+  if (k->op > OP_FD) {
+    k->ok = GOS_CLOSED;
+    return GOS_CLOSED;
+  }
   k->ok = k->op == OP_SEND ? (w->ok ? 1 : -1) : w->ok;
   return outcome(k, w->index, w->ok ? GOS_OK : GOS_CLOSED);
 }
 
-static int select_in(gosi_m *m, struct sel *s, gos_ns deadline, bool ordered) {
-  for (int i = 0; i < s->n && !s->shared; i++) s->shared = s->cases[i].op && s->cases[i].c && !s->cases[i].c->home;
-  lock_all(s);
+static int take_ready(gosi_m *m, struct sel *s, bool ordered) {
   for (int i; (i = choose(m, s, ordered)) >= 0;) {
     gosi_waiter *wake = NULL;
     gos_case *k = &s->cases[i];
@@ -142,12 +187,53 @@ static int select_in(gosi_m *m, struct sel *s, gos_ns deadline, bool ordered) {
     if (e == GOS_WOULDBLOCK) continue;
     gos_chan *c = k->c;
     unlock_all(s);
+    for (int f = 0; f < s->nfds; f++)
+      if (s->fd_case[f] != i) s->cases[s->fd_case[f]].ok = 0;
     if (wake) gosi_chan_ready(m, c, wake->g);
     return outcome(k, i, e);
+  }
+  return GOS_WOULDBLOCK;
+}
+
+static int select_once(gosi_m *m, struct sel *s, gos_ns deadline, bool ordered) {
+  int e = s->nfds ? look_at_fds(s) : GOS_OK;
+  if (e) return e;
+  lock_all(s);
+  e = take_ready(m, s, ordered);
+  if (e != GOS_WOULDBLOCK) return e;
+  if (s->nfds && deadline != GOS_NOW) {
+    unlock_all(s);
+    e = watch_fds(s); /* system calls: not under the locks */
+    if (e) return e;
+    lock_all(s);
+    e = take_ready(m, s, ordered);
+    if (e != GOS_WOULDBLOCK) return e;
   }
   if (deadline != GOS_NOW) return wait_for_any(m, s, deadline);
   unlock_all(s);
   return GOS_WOULDBLOCK;
+}
+
+static int select_in(struct sel *s, gos_ns deadline, bool ordered) {
+  int e;
+  s->shared = s->nfds > 0;
+  for (int i = 0; i < s->n && !s->shared; i++) s->shared = chan_of(&s->cases[i]) && !s->cases[i].c->home;
+  do {
+    e = select_once(gosi_enter(), s, deadline, ordered);
+    gosi_leave();
+  } while (e == RETRY);
+  return e;
+}
+
+/* Their places in the table. */
+static int begin_fds(struct sel *s) {
+  int k = 0, e = GOS_OK;
+  for (int i = 0; e == GOS_OK && k < s->nfds; i++) {
+    if (s->cases[i].op <= OP_FD) continue;
+    s->fd_case[k] = i;
+    e = gosi_fdwait_begin(&s->fds[k++], fd_of(&s->cases[i]), s->cases[i].op - OP_FD);
+  }
+  return e;
 }
 
 /* One case and a default, with nothing to do: decided without the lock, as Go does. */
@@ -157,27 +243,42 @@ ALWAYS_INLINE bool clearly_default(const gos_case *k) {
   return k->op == 0;
 }
 
+static NOINLINE int run_many(struct sel *s, gos_ns deadline, bool ordered) {
+  size_t n = (size_t)s->n, k = (size_t)s->nfds;
+  s->locks = gosi_alloc(n * sizeof *s->locks + 1);
+  s->ws = gosi_alloc(n * sizeof *s->ws + 1);
+  s->fds = gosi_alloc(k * sizeof *s->fds + 1);
+  s->fd_case = gosi_alloc(k * sizeof *s->fd_case + 1);
+  int e = s->locks && s->ws && s->fds && s->fd_case ? begin_fds(s) : GOS_NOMEM;
+  if (e == GOS_OK) e = select_in(s, deadline, ordered);
+  gosi_free(s->locks);
+  gosi_free(s->ws);
+  gosi_free(s->fds);
+  gosi_free(s->fd_case);
+  return e;
+}
+static NOINLINE int run_few_fds(struct sel *s, gos_ns deadline, bool ordered) {
+  gosi_fdwait fds[FEW];
+  int fd_case[FEW];
+  s->fds = fds;
+  s->fd_case = fd_case;
+  int e = begin_fds(s);
+  return e ? e : select_in(s, deadline, ordered);
+}
+
 static NOINLINE int run(gos_case *cases, int n, gos_ns deadline, bool ordered) {
   if (n < 0 || n > CASES_MAX || (n && !cases)) return GOS_INVAL;
-  for (int i = 0; i < n; i++)
-    if (cases[i].op < 0 || cases[i].op > OP_SEND) return GOS_INVAL;
+  struct sel s = {.cases = cases, .n = n};
+  for (int i = 0; i < n; i++) {
+    if (cases[i].op < 0 || cases[i].op > OP_MAX || cases[i].op == OP_FD) return GOS_INVAL;
+    s.nfds += cases[i].op > OP_FD;
+  }
+  if (n > FEW) return run_many(&s, deadline, ordered);
   gos_chan *locks[FEW];
   gosi_waiter ws[FEW];
-  struct sel s = {.cases = cases, .n = n, .locks = locks, .ws = ws};
-  if (n > FEW) {
-    s.locks = malloc((size_t)n * sizeof *s.locks);
-    s.ws = malloc((size_t)n * sizeof *s.ws);
-  }
-  int e = GOS_NOMEM;
-  if (s.locks && s.ws) {
-    e = select_in(gosi_enter(), &s, deadline, ordered);
-    gosi_leave();
-  }
-  if (n > FEW) {
-    free(s.locks);
-    free(s.ws);
-  }
-  return e;
+  s.locks = locks;
+  s.ws = ws;
+  return s.nfds ? run_few_fds(&s, deadline, ordered) : select_in(&s, deadline, ordered);
 }
 
 int gos_select(gos_case *cases, int n, gos_ns deadline) {

@@ -96,6 +96,7 @@ gos_g *gosi_g_new(gosi_gcache *c) {
 static void g_free(gosi_gcache *c, gos_g *g) {
   gosi_extra *x = g->extra; /* its memory stays with the G: a dump may be reading the name */
   if (x) {
+    if (x->done && x->on_end) x->on_end(x->done, true);
     gosi_store(&x->name[0], (char)0);
     x->on_end = NULL;
     x->done = NULL;

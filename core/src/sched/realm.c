@@ -112,20 +112,27 @@ static gosi_fiber *fiber_for(gos_realm *r, gos_g *g) {
   return f;
 }
 
+/* The credit of a goroutine whose stack was of class cls. */
+static void credit_back(gos_realm *r, unsigned cls) {
+  if (cls == r->cls)
+    r->credits++;
+  else
+    gosi_stack_give_credits(cls, 1);
+}
+
 static void fiber_back(gos_realm *r, gosi_fiber *f) {
   if (f->cls == r->cls) {
     f->next = r->stacks;
     r->stacks = f;
-    r->credits++;
-    return;
+  } else {
+    if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
+    gosi_stack_put(f);
   }
-  if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
-  gosi_stack_put(f);
-  gosi_stack_give_credits(f->cls, 1);
+  credit_back(r, f->cls);
 }
 
 static void could_not_start(gos_realm *r, gosi_m *m, gos_g *g) {
-  r->credits++;
+  credit_back(r, g->cls);
   r->ended++;
   if (r->host.start_failed) r->host.start_failed(r->host.u, g->arg);
   gosi_g_finish(m, &r->gs, g);
@@ -248,7 +255,7 @@ static void realm_g_main(void *arg) {
     bool pass_on = n && !n->fiber && n != r->main && n->cls == f->cls && !GOSI_TSAN && !GOSI_ASAN;
     if (!pass_on) leave_for_good(r, m, f, &ctx, n);
     /* The next one is fresh: it goes on with this stack and host state. */
-    r->credits++;
+    credit_back(r, f->cls);
     n->fiber = f;
     gosi_store(&r->cur, n);
     gosi_store(&r->tick, r->tick + 1);
@@ -565,7 +572,15 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   gos_realm *r = gosi_alloc_aligned(sizeof *r);
   gosi_m *m = gosi_tls_m ? gosi_tls_m : gosi_m_new();
   gos_g *g = gosi_g_new(NULL);
-  if (!r || !m || !g) return set(err, GOS_NOMEM), NULL;
+  /* All that may fail comes first: a thread that used C channels before stays the foreign one it is. */
+  bool ok = r && m && g && gosi_home_context(m, HOME_LOOP_STACK * 4);
+  void *state = ok && h->thread_new ? h->thread_new(h->u) : NULL;
+  if (!ok || (h->thread_new && !state)) {
+    if (g) gosi_g_unref(NULL, g);
+    if (m != gosi_tls_m) gosi_free(m);
+    gosi_free(r);
+    return set(err, GOS_NOMEM), NULL;
+  }
   r->host = *h;
   r->cls = (unsigned)cls;
   gosi_timers_init(&r->timers);
@@ -574,27 +589,23 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   r->nms = r->awake = 1;
   r->cur = g;
   r->cur_state = h->main_state;
-  if (m->foreign) { /* it used C channels before: from now on it is a goroutine */
-    m->foreign = false;
-    gosi_lock_take(&gosi_rt.lock);
-    gosi_rt.nforeign--;
-    gosi_lock_drop(&gosi_rt.lock);
-  } else {
-    gosi_lock_take(&gosi_rt.lock);
+  gosi_lock_take(&gosi_rt.lock);
+  if (m->foreign)
+    gosi_rt.nforeign--; /* from now on it is a goroutine */
+  else
     gosi_rt.nthreads++;
-    gosi_lock_drop(&gosi_rt.lock);
-  }
+  gosi_lock_drop(&gosi_rt.lock);
+  m->foreign = false;
   gosi_store(&g->realm, r);
   gosi_store(&g->flags, (uint8_t)GF_MAIN);
   gosi_store(&g->id, gosi_g_next_id(NULL));
   gosi_store(&g->refs, 2u);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   m->realm = r;
+  m->host = state;
   m->is_home = true;
   m->cur = g;
   gosi_context_adopt(&g->ctx);
-  if (!gosi_home_context(m, HOME_LOOP_STACK * 4)) return set(err, GOS_NOMEM), NULL;
-  if (h->thread_new && !(m->host = h->thread_new(h->u))) return set(err, GOS_NOMEM), NULL;
   gosi_tls_m = m;
   gosi_stack_new_cache();
   gosi_lock_take(&gosi_rt.lock);

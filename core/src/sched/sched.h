@@ -156,8 +156,8 @@ struct gosi_p {
   uint64_t slice_start, slice, contention; /* for the worth of a wake: see wake.h */
   int id;
   gosi_m *m;
-  gosi_p *link; /* idle list */
-  bool idle;
+  gosi_p *link;                    /* idle list */
+  bool idle, has_cache;            /* has_cache: stacks are set aside for its cache */
   uint32_t seen_tick, seen_visits; /* the monitor's */
   gos_ns seen_since, visit_since;
   uint64_t created, ended, steals;

@@ -116,7 +116,7 @@ int gos_stats_get(gos_stats *s, size_t size) {
   s->created = gosi_load(&gosi_rt.foreign_created);
   for (int i = 0; i < PS_MAX && gosi_rt.ps; i++) {
     gosi_p *p = &gosi_rt.ps[i];
-    if (i >= gosi_load(&gosi_rt.nprocs) && !p->created && !p->ended) break;
+    if (i >= gosi_load(&gosi_rt.nprocs) && !gosi_load(&p->created) && !gosi_load(&p->ended)) break;
     s->created += gosi_load(&p->created);
     ended += gosi_load(&p->ended);
     s->steals += gosi_load(&p->steals);

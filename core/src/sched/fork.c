@@ -29,7 +29,7 @@ static void forget_p(gosi_p *p) {
   p->runnext = NULL;
   p->head = p->tail;
   p->m = NULL;
-  p->idle = false;
+  p->idle = p->in_use = false;
   p->link = NULL;
 }
 
@@ -77,6 +77,7 @@ static void in_child(void) {
     p->ended = p->created;
     if (m && m->p == p) {
       p->m = m;
+      p->in_use = true;
       p->created++;
       continue;
     }

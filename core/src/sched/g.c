@@ -139,7 +139,7 @@ gosi_extra *gosi_g_extra(gos_g *g) {
 }
 
 void gosi_g_run_defers(gos_g *g) {
-  gosi_extra *x = g->extra;
+  gosi_extra *x = gosi_load_acquire(&g->extra); /* gos_done() may just be giving it one, here and below */
   while (x && x->defers) {
     gosi_defer *d = x->defers;
     x->defers = d->next;
@@ -150,7 +150,7 @@ void gosi_g_run_defers(gos_g *g) {
 
 void gosi_g_run(gos_g *g) {
   g->fn(g->arg);
-  if (unlikely(g->extra)) gosi_g_run_defers(g);
+  if (unlikely(gosi_load(&g->extra) != NULL)) gosi_g_run_defers(g);
 }
 
 void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
@@ -168,7 +168,9 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
     tail = &w->g->next;
   }
   *tail = NULL;
-  gosi_extra *x = g->extra;
+  gosi_extra *x = gosi_load_acquire(&g->extra);
+  gos_chan *done = x ? x->done : NULL;
+  void (*on_end)(gos_chan *, bool) = done ? x->on_end : NULL; /* a gos_done() from here on sees G_DEAD */
   gosi_lock_drop(&g->lock);
   while (woken && g->realm && woken->realm == g->realm) { /* the host's lock is held */
     gos_g *j = woken;
@@ -176,7 +178,7 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
     gosi_ready_home(m, j);
   }
   if (woken) gosi_ready_list(m, woken);
-  if (x && x->on_end) x->on_end(x->done, false);
+  if (on_end) on_end(done, false);
   gosi_g_unref(c, g);
 }
 
@@ -200,7 +202,7 @@ const char *gosi_g_site(gos_g *g, char *buf, size_t n) {
 
 size_t gosi_g_describe(gos_g *g, char *buf, size_t n) {
   char site[192];
-  gosi_extra *x = g->extra;
+  gosi_extra *x = gosi_load_acquire(&g->extra);
   gosi_g_site(g, site, sizeof site);
   int k = snprintf(buf, n, "goroutine %llu%s%s%s", (unsigned long long)gosi_load(&g->id), x && x->name[0] ? " (" : "",
                    x ? x->name : "", x && x->name[0] ? ")" : "");

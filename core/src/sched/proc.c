@@ -207,6 +207,7 @@ static void drain_to_global(gosi_p *p) {
 
 static void p_idle_locked(gosi_p *p) {
   gosi_store(&p->m, (gosi_m *)NULL);
+  p->in_use = false;
   if (p->id >= gosi_rt.nprocs) return; /* retired */
   p->idle = true;
   p->link = gosi_rt.idle_ps;
@@ -219,6 +220,7 @@ static gosi_p *p_take_locked(void) {
   gosi_rt.idle_ps = p->link;
   gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps - 1);
   p->idle = false;
+  p->in_use = true;
   return p;
 }
 static void own(gosi_m *m, gosi_p *p) {

@@ -76,7 +76,7 @@ void gosi_ready_home(gosi_m *m, gos_g *g) {
     gosi_foreign_ready(g);
     return;
   }
-  g->status = G_RUNNABLE;
+  gosi_store(&g->status, (uint8_t)G_RUNNABLE); /* the monitor looks at main's */
   queue_put(g->realm, g);
   if (unlikely(gosi_load(&g->realm->idle))) wake_owner(g->realm);
   gosi_sysmon_nudge();
@@ -133,7 +133,7 @@ static void fiber_back(gos_realm *r, gosi_fiber *f) {
 
 static void could_not_start(gos_realm *r, gosi_m *m, gos_g *g) {
   credit_back(r, g->cls);
-  r->ended++;
+  gosi_store(&r->ended, r->ended + 1);
   if (r->host.start_failed) r->host.start_failed(r->host.u, g->arg);
   gosi_g_finish(m, &r->gs, g);
 }
@@ -221,7 +221,7 @@ bool gosi_realm_yield(gosi_m *m, gos_g *g) {
 static gosi_fiber *finish(gos_realm *r, gosi_m *m, gos_g *g) {
   gosi_fiber *f = g->fiber;
   g->fiber = NULL;
-  r->ended++;
+  gosi_store(&r->ended, r->ended + 1);
   gosi_g_finish(m, &r->gs, g);
   return f;
 }
@@ -307,7 +307,7 @@ static void do_tasks(gos_realm *r, gosi_m *m) {
     if (r->tick == m->task_tick && (has_work(r) || due) && !gosi_load(&r->idle) && r->owner != m) {
       gosi_store(&r->owner, m);
       gosi_store(&r->tick, r->tick + 1);
-      r->handoffs++;
+      gosi_store(&r->handoffs, r->handoffs + 1);
     }
   }
   if (task & M_DEADLOCK) report_deadlock(r);
@@ -406,9 +406,12 @@ static void *thread_main(void *arg) {
   if (r->host.thread_new && !(m->host = r->host.thread_new(r->host.u))) {
     gosi_store(&r->handing, 0u);
     gosi_sub(&r->awake, 1);
+    gosi_sub(&r->nms, 1);
     gosi_lock_take(&gosi_rt.lock);
     gosi_rt.nthreads--;
     gosi_lock_drop(&gosi_rt.lock);
+    gosi_tls_m = NULL;
+    gosi_free(m);
     return NULL;
   }
   if (gosi_load_acquire(&r->closed)) sleep_for_ever();
@@ -544,9 +547,9 @@ bool gosi_realm_ask_deadlock(void) {
 uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs) {
   uint64_t live = 0;
   for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
-    live += 1 + r->created - r->ended;
-    *switches += r->tick;
-    *handoffs += r->handoffs;
+    live += 1 + gosi_load(&r->created) - gosi_load(&r->ended);
+    *switches += gosi_load(&r->tick);
+    *handoffs += gosi_load(&r->handoffs);
   }
   return live;
 }
@@ -668,7 +671,7 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
     gosi_store(&g->refs, 2u);
     *out = g;
   }
-  r->created++;
+  gosi_store(&r->created, r->created + 1);
   gosi_store(&g->ctx.sp, NULL);
   gosi_ready_home(m, g);
   return GOS_OK;

@@ -39,6 +39,7 @@ static int adopt_main(void) {
   m->in_rt = 0; /* the caller is user code */
   m->p = &gosi_rt.ps[0];
   m->p->m = m;
+  m->p->in_use = true;
   m->p->created = 1;
   gosi_rt.nms = 1;
   gosi_rt.nthreads = 1;
@@ -146,11 +147,12 @@ int gos_gomaxprocs(int n) {
       *at = (*at)->link;
       gosi_store(&gosi_rt.nidle_ps, gosi_rt.nidle_ps - 1);
     }
-    for (int i = old; i < n; i++) gosi_rt.ps[i].id = i;
+    for (int i = old; i < n; i++)
+      if (gosi_rt.ps[i].id != i) gosi_rt.ps[i].id = i; /* one that was there before may be being looked at */
     gosi_store_release(&gosi_rt.nprocs, n);
     for (int i = old; i < n; i++) {
       gosi_p *p = &gosi_rt.ps[i];
-      if (p->m || p->idle) continue; /* being given up, but not yet: it stays */
+      if (p->in_use || p->idle) continue; /* being given up, but not yet: it stays */
       give_cache(p);
       p->idle = true;
       p->link = gosi_rt.idle_ps;

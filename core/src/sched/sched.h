@@ -48,7 +48,7 @@ enum gosi_reason {
 /* Who may end a wait, and how they agree that only one does. */
 enum gosi_claim_mode {
   CLAIM_NONE,  /* only the holder of the queue's lock: being dequeued is the claim */
-  CLAIM_PLAIN, /* several, but all under the host's lock */
+  CLAIM_PLAIN, /* several, but all under the host's lock; not for main, which the monitor may kick */
   CLAIM_ATOMIC
 };
 
@@ -157,7 +157,8 @@ struct gosi_p {
   int id;
   gosi_m *m;
   gosi_p *link;                    /* idle list */
-  bool idle, has_cache;            /* has_cache: stacks are set aside for its cache */
+  bool idle, in_use;               /* in the list; taken out of it. Neither: never used, or retired by gomaxprocs */
+  bool has_cache;                  /* stacks are set aside for its cache */
   uint32_t seen_tick, seen_visits; /* the monitor's */
   gos_ns seen_since, visit_since;
   uint64_t created, ended, steals;

@@ -110,7 +110,7 @@ static void unqueue_all(struct sel *s) {
 /* Locked on entry; not on return. */
 static int wait_for_any(gosi_m *m, struct sel *s, gos_ns deadline) {
   gos_g *g = m->cur;
-  uint8_t mode = s->shared || (g->flags & GF_FOREIGN) ? CLAIM_ATOMIC : CLAIM_PLAIN;
+  uint8_t mode = s->shared || (g->flags & (GF_FOREIGN | GF_MAIN)) ? CLAIM_ATOMIC : CLAIM_PLAIN;
   gosi_waiter armed = {.g = g, .mode = mode};
   gosi_prepare(m, g, s->n ? WAIT_SELECT : WAIT_SELECT_NONE);
   queue_all(s, g, mode);

@@ -1,10 +1,11 @@
-/* A host language for tests of realms: its lock is a mutex, its states are counted, and every callback checks
+/* A host language for tests of realms: its lock is a semaphore, its states are counted, and every callback checks
  * that it is called as host.h promises. Works with the CHECKs of test.h and of faults.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef GOSSAMER_TEST_HOST_H
 #define GOSSAMER_TEST_HOST_H
 #include <gossamer/host.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,20 +19,21 @@ typedef struct host_state {
 static struct host {
   gos_host vt;
   gos_realm *realm;
-  pthread_mutex_t lock;
+  sem_t lock;              /* not a mutex: it is given up by another goroutine than the one that took it */
   host_state *_Atomic cur; /* the state that has the lock, NULL: free */
   host_state main;
   host_state *pool; /* states given back: stuck() may still look at them */
   int fibers, freed;
   atomic_int threads, asked_stuck;
   atomic_bool signal; /* pending() says so */
-  bool not_alone, no_fibers, no_threads;
+  atomic_bool not_alone, no_fibers, no_threads;
   atomic_int failed_starts;
-} host = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} host;
+__attribute__((constructor)) static void host_init(void) { sem_init(&host.lock, 0, 1); }
 
 static void host_attach(void *u, void *state) {
   struct host *h = u;
-  pthread_mutex_lock(&h->lock);
+  while (sem_wait(&h->lock)) {}
   CHECK(!h->cur && state);
   h->cur = state;
 }
@@ -39,7 +41,7 @@ static void host_detach(void *u, void *state) {
   struct host *h = u;
   CHECK(h->cur == state);
   h->cur = NULL;
-  pthread_mutex_unlock(&h->lock);
+  sem_post(&h->lock);
 }
 static host_state *host_state_new(struct host *h) {
   static host_state store[1024];

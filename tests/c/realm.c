@@ -500,33 +500,3 @@ TEST_RAW(closed_realm_is_left_alone) {
   CHECK_HAS(text, "goroutine 1");
   _exit(0);
 }
-
-static void forks(void *arg) {
-  int status = -1;
-  pid_t pid = fork();
-  if (!pid) {
-    alarm(20);
-    CHECK_EQ(gos_num_goroutine(), 1);
-    ran = 0;
-    finish(go(steps, arg));
-    CHECK_EQ(ran, 10);
-    CHECK_EQ(gos_sleep(MS), GOS_OK);
-    _exit(0);
-  }
-  CHECK_EQ(waitpid(pid, &status, 0), pid);
-  CHECK_EQ(status, 0);
-}
-static void parks(void *arg) { (void)arg, gos_chan_recv(c, NULL); }
-TEST_RAW(fork_in_main) {
-  start();
-  c = gos_realm_chan(host.realm, 0, 0);
-  gos_g *g = go(parks, NULL);
-  parked(g, "chan receive");
-  forks(NULL);
-  gos_chan_close(c);
-  finish(g);
-}
-TEST_RAW(fork_in_a_goroutine) {
-  start();
-  finish(go(forks, NULL));
-}

@@ -60,7 +60,7 @@ static int start(const gos_config *cfg, bool with_p) {
   int cls = gosi_stack_class(cfg->stack ? cfg->stack : DEFAULT_STACK);
   if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || cfg->flags) return GOS_INVAL;
   gosi_rt.cls = (unsigned)cls;
-  gosi_rt.nprocs = procs_wanted(cfg);
+  gosi_rt.nprocs = gosi_rt.nprocs_ever = procs_wanted(cfg);
   gosi_rt.maxthreads = cfg->maxthreads ? cfg->maxthreads : DEFAULT_THREADS;
   gosi_rt.seed = cfg->seed ? cfg->seed : gosi_os_random();
   gosi_rt.on_panic = cfg->on_panic;
@@ -149,6 +149,7 @@ int gos_gomaxprocs(int n) {
     }
     for (int i = old; i < n; i++)
       if (gosi_rt.ps[i].id != i) gosi_rt.ps[i].id = i; /* one that was there before may be being looked at */
+    if (n > gosi_rt.nprocs_ever) gosi_store_release(&gosi_rt.nprocs_ever, n);
     gosi_store_release(&gosi_rt.nprocs, n);
     for (int i = old; i < n; i++) {
       gosi_p *p = &gosi_rt.ps[i];

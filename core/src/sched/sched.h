@@ -191,7 +191,8 @@ struct gosi_m {
 typedef struct gosi_runtime {
   uint32_t started; /* 0 no, 1 being started, 2 yes */
   int nprocs, maxthreads;
-  unsigned cls; /* default stack class */
+  int nprocs_ever; /* the most it was: Ps beyond nprocs may still have a thread, and goroutines queued */
+  unsigned cls;    /* default stack class */
   uint64_t seed;
   void (*on_panic)(const char *);
   void (*on_deadlock)(const char *);

@@ -102,7 +102,7 @@ static void *sysmon_main(void *arg) {
     gos_ns now = gosi_os_now();
     gosi_store(&gosi_coarse, now);
     bool hot = false;
-    for (int i = 0; i < gosi_load(&gosi_rt.nprocs); i++) hot |= watch_p(&gosi_rt.ps[i], now);
+    for (int i = 0; i < gosi_load(&gosi_rt.nprocs_ever); i++) hot |= watch_p(&gosi_rt.ps[i], now);
     hot |= gosi_realm_watch(now);
     if (now >= next_spread) {
       spread();

@@ -443,6 +443,7 @@ bool gosi_home_context(gosi_m *m, size_t size) {
     gosi_os_unmap(lo, size);
     return false;
   }
+  GOSI_STACK_BORN(lo + GOSI_PAGE, lo + size);
   gosi_context_make(&m->g0, lo + GOSI_PAGE, lo + size, home_main, m);
   return true;
 }

@@ -23,6 +23,19 @@ if(GOSSAMER_HARD)
   target_compile_definitions(gossamer_flags INTERFACE GOS_HARD=1)
 endif()
 
+if(GOSSAMER_VALGRIND)
+  target_compile_definitions(gossamer_flags INTERFACE GOS_VALGRIND=1)
+endif()
+
+# Only the core is counted. The counters live in a file that every process maps, so what a program did
+# before _exit(), a signal or fork() counts; atomic, as threads share them.
+if(GOSSAMER_COVERAGE)
+  add_library(gossamer_coverage INTERFACE)
+  target_compile_options(gossamer_coverage INTERFACE -fprofile-instr-generate -fcoverage-mapping
+    "SHELL:-mllvm -runtime-counter-relocation" "SHELL:-mllvm -instrprof-atomic-counter-update-all")
+  target_link_options(gossamer_flags INTERFACE -fprofile-instr-generate)
+endif()
+
 if(GOSSAMER_SANITIZE)
   set(gos_sanitizers address undefined thread)
   if(NOT GOSSAMER_SANITIZE IN_LIST gos_sanitizers)

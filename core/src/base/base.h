@@ -44,6 +44,14 @@
 #define GOSI_HARD 0
 #endif
 
+/* valgrind takes a jump of the stack pointer for a very deep call unless it knows the stacks. */
+#ifdef GOS_VALGRIND
+#include <valgrind/valgrind.h>
+#define GOSI_STACK_BORN(lo, hi) ((void)VALGRIND_STACK_REGISTER(lo, hi))
+#else
+#define GOSI_STACK_BORN(lo, hi) ((void)0)
+#endif
+
 /* For a broken invariant of ours, never for a user's mistake: prints and aborts. */
 _Noreturn void gosi_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Writes all of it to fd, as a signal handler may. */

@@ -113,7 +113,7 @@ ALWAYS_INLINE int wait_on(gosi_m *m, gos_chan *c, gosi_waitq *q, void *v, unsign
   gosi_waiter *w = &g->w;
   w->elem = v;
   w->c = c;
-  w->mode = c->home && !(g->flags & (GF_FOREIGN | GF_OBEYS)) ? CLAIM_PLAIN : gosi_claim_mode(g, deadline);
+  w->mode = c->home && !(g->flags & (GF_FOREIGN | GF_MAIN | GF_OBEYS)) ? CLAIM_PLAIN : gosi_claim_mode(g, deadline);
   gosi_prepare(m, g, reason);
   gosi_waitq_put(q, w);
   bool sleep = gosi_arm(w, deadline);

@@ -49,12 +49,18 @@ gosi_m *gosi_foreign_attach(void) {
   return m;
 }
 
+/* Most calls have no way to say that they lack the kilobyte this takes; so it is waited for a
+   while: a shortage passes, an abort does not. */
 gosi_m *gosi_attach(void) {
-  if (gosi_load_acquire(&gosi_rt.started) != 2) gos_init(NULL);
-  if (gosi_tls_m) return gosi_tls_m;
-  gosi_m *m = gosi_foreign_attach();
-  if (!m) gosi_fatal("no memory to attach a thread");
-  return m;
+  enum { PATIENCE = 5000 /* ms */ };
+  for (int i = 0; i < PATIENCE; i++) {
+    if (gosi_load_acquire(&gosi_rt.started) != 2) gos_init(NULL);
+    if (gosi_tls_m) return gosi_tls_m;
+    gosi_m *m = gosi_load_acquire(&gosi_rt.started) == 2 ? gosi_foreign_attach() : NULL;
+    if (m) return m;
+    gosi_os_nap(1000000);
+  }
+  gosi_fatal("no memory for a thread's first call");
 }
 
 /* A woken thread is awake from the moment it is woken, not when it gets a CPU. */

@@ -127,6 +127,7 @@ gos_g *gosi_g_new(gosi_gcache *c) {
 static void g_free(gosi_gcache *c, gos_g *g) {
   gosi_extra *x = g->extra; /* its memory stays with the G: a dump may be reading the name */
   if (x) {
+    if (x->done && x->on_end) x->on_end(x->done, true);
     gosi_store(&x->name[0], (char)0);
     x->on_end = NULL;
     x->done = NULL;
@@ -211,7 +212,9 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
     tail = &w->g->next;
   }
   *tail = NULL;
-  gosi_extra *x = g->extra;
+  gosi_extra *x = gosi_load_acquire(&g->extra);
+  gos_chan *done = x ? x->done : NULL;
+  void (*on_end)(gos_chan *, bool) = done ? x->on_end : NULL; /* a gos_done() from here on sees G_DEAD */
   gosi_lock_drop(&g->lock);
   while (woken && g->realm && woken->realm == g->realm) { /* the host's lock is held */
     gos_g *j = woken;
@@ -219,7 +222,7 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
     gosi_ready_home(m, j);
   }
   if (woken) gosi_ready_list(m, woken);
-  if (x && x->on_end) x->on_end(x->done, false);
+  if (on_end) on_end(done, false);
   gosi_g_unref(c, g);
 }
 

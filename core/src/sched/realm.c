@@ -73,7 +73,7 @@ void gosi_ready_home(gosi_m *m, gos_g *g) {
     gosi_foreign_ready(g);
     return;
   }
-  g->status = G_RUNNABLE;
+  gosi_store(&g->status, (uint8_t)G_RUNNABLE); /* the monitor looks at main's */
   queue_put(g->realm, g);
   if (unlikely(gosi_load(&g->realm->idle))) wake_owner(g->realm);
   gosi_sysmon_nudge();
@@ -109,21 +109,28 @@ static gosi_fiber *fiber_for(gos_realm *r, gos_g *g) {
   return f;
 }
 
+/* The credit of a goroutine whose stack was of class cls. */
+static void credit_back(gos_realm *r, unsigned cls) {
+  if (cls == r->cls)
+    r->credits++;
+  else
+    gosi_stack_give_credits(cls, 1);
+}
+
 static void fiber_back(gos_realm *r, gosi_fiber *f) {
   if (f->cls == r->cls) {
     f->next = r->stacks;
     r->stacks = f;
-    r->credits++;
-    return;
+  } else {
+    if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
+    gosi_stack_put(f);
   }
-  if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
-  gosi_stack_put(f);
-  gosi_stack_give_credits(f->cls, 1);
+  credit_back(r, f->cls);
 }
 
 static void could_not_start(gos_realm *r, gosi_m *m, gos_g *g) {
-  r->credits++;
-  r->ended++;
+  credit_back(r, g->cls);
+  gosi_store(&r->ended, r->ended + 1);
   if (r->host.start_failed) r->host.start_failed(r->host.u, g->arg);
   gosi_g_finish(m, &r->gs, g);
 }
@@ -211,7 +218,7 @@ bool gosi_realm_yield(gosi_m *m, gos_g *g) {
 static gosi_fiber *finish(gos_realm *r, gosi_m *m, gos_g *g) {
   gosi_fiber *f = g->fiber;
   g->fiber = NULL;
-  r->ended++;
+  gosi_store(&r->ended, r->ended + 1);
   gosi_g_finish(m, &r->gs, g);
   return f;
 }
@@ -245,7 +252,7 @@ static void realm_g_main(void *arg) {
     bool pass_on = n && !n->fiber && n != r->main && n->cls == f->cls && !GOSI_TSAN && !GOSI_ASAN;
     if (!pass_on) leave_for_good(r, m, f, &ctx, n);
     /* The next one is fresh: it goes on with this stack and host state. */
-    r->credits++;
+    credit_back(r, f->cls);
     n->fiber = f;
     gosi_store(&r->cur, n);
     gosi_store(&r->tick, r->tick + 1);
@@ -297,7 +304,7 @@ static void do_tasks(gos_realm *r, gosi_m *m) {
     if (r->tick == m->task_tick && (has_work(r) || due) && !gosi_load(&r->idle) && r->owner != m) {
       gosi_store(&r->owner, m);
       gosi_store(&r->tick, r->tick + 1);
-      r->handoffs++;
+      gosi_store(&r->handoffs, r->handoffs + 1);
     }
   }
   if (task & M_DEADLOCK) report_deadlock(r);
@@ -398,9 +405,12 @@ static void *thread_main(void *arg) {
   if (r->host.thread_new && !(m->host = r->host.thread_new(r->host.u))) {
     gosi_store(&r->handing, 0u);
     gosi_sub(&r->awake, 1);
+    gosi_sub(&r->nms, 1);
     gosi_lock_take(&gosi_rt.lock);
     gosi_rt.nthreads--;
     gosi_lock_drop(&gosi_rt.lock);
+    gosi_tls_m = NULL;
+    gosi_free(m);
     return NULL;
   }
   if (gosi_load_acquire(&r->closed)) sleep_for_ever();
@@ -432,6 +442,7 @@ bool gosi_home_context(gosi_m *m, size_t size) {
     gosi_os_unmap(lo, size);
     return false;
   }
+  GOSI_STACK_BORN(lo + GOSI_PAGE, lo + size);
   gosi_context_make(&m->g0, lo + GOSI_PAGE, lo + size, home_main, m);
   return true;
 }
@@ -536,9 +547,9 @@ bool gosi_realm_ask_deadlock(void) {
 uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs) {
   uint64_t live = 0;
   for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
-    live += 1 + r->created - r->ended;
-    *switches += r->tick;
-    *handoffs += r->handoffs;
+    live += 1 + gosi_load(&r->created) - gosi_load(&r->ended);
+    *switches += gosi_load(&r->tick);
+    *handoffs += gosi_load(&r->handoffs);
   }
   return live;
 }
@@ -565,7 +576,15 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   gos_realm *r = gosi_alloc_aligned(sizeof *r);
   gosi_m *m = gosi_tls_m ? gosi_tls_m : gosi_m_new();
   gos_g *g = gosi_g_new(NULL);
-  if (!r || !m || !g) return set(err, GOS_NOMEM), NULL;
+  /* All that may fail comes first: a thread that used C channels before stays the foreign one it is. */
+  bool ok = r && m && g && gosi_home_context(m, HOME_LOOP_STACK * 4);
+  void *state = ok && h->thread_new ? h->thread_new(h->u) : NULL;
+  if (!ok || (h->thread_new && !state)) {
+    if (g) gosi_g_unref(NULL, g);
+    if (m != gosi_tls_m) gosi_free(m);
+    gosi_free(r);
+    return set(err, GOS_NOMEM), NULL;
+  }
   r->host = *h;
   r->cls = (unsigned)cls;
   gosi_timers_init(&r->timers);
@@ -574,27 +593,23 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   r->nms = r->awake = 1;
   r->cur = g;
   r->cur_state = h->main_state;
-  if (m->foreign) { /* it used C channels before: from now on it is a goroutine */
-    m->foreign = false;
-    gosi_lock_take(&gosi_rt.lock);
-    gosi_rt.nforeign--;
-    gosi_lock_drop(&gosi_rt.lock);
-  } else {
-    gosi_lock_take(&gosi_rt.lock);
+  gosi_lock_take(&gosi_rt.lock);
+  if (m->foreign)
+    gosi_rt.nforeign--; /* from now on it is a goroutine */
+  else
     gosi_rt.nthreads++;
-    gosi_lock_drop(&gosi_rt.lock);
-  }
+  gosi_lock_drop(&gosi_rt.lock);
+  m->foreign = false;
   gosi_store(&g->realm, r);
   gosi_store(&g->flags, (uint8_t)GF_MAIN);
   gosi_store(&g->id, gosi_g_next_id(NULL));
   gosi_store(&g->refs, 2u);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   m->realm = r;
+  m->host = state;
   m->is_home = true;
   m->cur = g;
   gosi_context_adopt(&g->ctx);
-  if (!gosi_home_context(m, HOME_LOOP_STACK * 4)) return set(err, GOS_NOMEM), NULL;
-  if (h->thread_new && !(m->host = h->thread_new(h->u))) return set(err, GOS_NOMEM), NULL;
   gosi_tls_m = m;
   gosi_stack_new_cache();
   gosi_lock_take(&gosi_rt.lock);
@@ -658,7 +673,7 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
     gosi_store(&g->refs, 2u);
     *out = g;
   }
-  r->created++;
+  gosi_store(&r->created, r->created + 1);
   gosi_store(&g->ctx.sp, NULL);
   gosi_ready_home(m, g);
   return GOS_OK;

@@ -24,7 +24,11 @@ static int procs_wanted(const gos_config *cfg) {
 static int adopt_main(void) {
   gosi_m *m = gosi_m_new();
   gos_g *g = gosi_g_new(NULL);
-  if (!m || !g || !gosi_home_context(m, LOOP_STACK)) return GOS_NOMEM;
+  if (!m || !g || !gosi_home_context(m, LOOP_STACK)) {
+    if (g) gosi_g_unref(NULL, g);
+    gosi_free(m);
+    return GOS_NOMEM;
+  }
   gosi_store(&g->flags, (uint8_t)GF_MAIN);
   gosi_store(&g->id, gosi_g_next_id(NULL));
   gosi_store(&g->refs, 2u);
@@ -45,6 +49,12 @@ static int adopt_main(void) {
   return GOS_OK;
 }
 
+/* Once for each P: gomaxprocs may go to and fro. */
+static void give_cache(gosi_p *p) {
+  if (!p->has_cache) gosi_stack_new_cache();
+  p->has_cache = true;
+}
+
 static int start(const gos_config *cfg, bool with_p) {
   gosi_os_init();
   gosi_rt.fences = !gosi_os_barrier_all();
@@ -61,16 +71,18 @@ static int start(const gos_config *cfg, bool with_p) {
   /* All that gomaxprocs may ask for; pages nobody uses cost nothing. */
   if (!gosi_rt.ps && !(gosi_rt.ps = (gosi_p *)(void *)gosi_os_reserve(PS_MAX * sizeof(gosi_p)))) return GOS_NOMEM;
   for (int i = 0; i < gosi_rt.nprocs; i++) gosi_rt.ps[i].id = i;
+  gosi_rt.nidle_ps = 0; /* a start that failed may have left some */
   gosi_p **tail = &gosi_rt.idle_ps;
   for (int i = with_p ? 1 : 0; i < gosi_rt.nprocs; i++) {
-    gosi_stack_new_cache();
+    give_cache(&gosi_rt.ps[i]);
     gosi_rt.ps[i].state = P_IDLE;
     *tail = &gosi_rt.ps[i];
     tail = &gosi_rt.ps[i].link;
     gosi_rt.nidle_ps++;
   }
+  *tail = NULL;
   if (with_p) {
-    gosi_stack_new_cache();
+    give_cache(&gosi_rt.ps[0]);
     int e = adopt_main();
     if (e) return e;
     gosi_store(&gosi_solo, gosi_rt.nprocs == 1 && !gosi_rt.fences ? 1u : 0u);

@@ -53,7 +53,7 @@ enum gosi_reason {
 /* Who may end a wait, and how they agree that only one does. */
 enum gosi_claim_mode {
   CLAIM_NONE,  /* only the holder of the queue's lock: being dequeued is the claim */
-  CLAIM_PLAIN, /* several, but all under the host's lock */
+  CLAIM_PLAIN, /* several, but all under the host's lock; not for main, which the monitor may kick */
   CLAIM_ATOMIC
 };
 
@@ -204,6 +204,7 @@ struct gosi_p {
   gosi_m *m;
   gosi_p *link;       /* idle list */
   uint8_t state;      /* enum gosi_p_state, under the runtime's lock */
+  bool has_cache;     /* at the start: stacks are set aside for its cache */
   uint32_t seen_tick; /* the monitor's, here and below */
   gosi_m *seen_m;
   gos_ns seen_since, visit_since;

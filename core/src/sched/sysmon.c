@@ -195,15 +195,19 @@ bool gosi_sysmon_runs(void) { return gosi_load(&running); }
 void gosi_sysmon_after_fork(void) { running = gosi_sysmon_asleep = 0; }
 
 void gosi_sysmon_start(void) {
-  if (likely(gosi_load(&running)) || gosi_exchange(&running, 1u)) return;
-  gosi_store(&gosi_coarse, gosi_os_now());
+  static gos_ns again; /* not before: every goroutine that is started asks */
+  if (likely(gosi_load(&running))) return;
+  gos_ns now = gosi_os_now();
+  if (now < gosi_load(&again) || gosi_exchange(&running, 1u)) return;
+  gosi_store(&gosi_coarse, now);
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nthreads++;
   gosi_lock_drop(&gosi_rt.lock);
   if (gosi_os_thread(sysmon_main, NULL, 64 * 1024) == GOS_OK) return;
-  /* No thread to be had: the program runs on without hand-off and deadlock reports. */
+  /* No thread to be had: until there is, the program runs on without hand-off and deadlock reports. */
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nthreads--;
   gosi_lock_drop(&gosi_rt.lock);
-  gosi_store(&running, 0u); /* the next goroutine tries again */
+  gosi_store(&again, now + COOL);
+  gosi_store(&running, 0u);
 }

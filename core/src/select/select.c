@@ -153,7 +153,7 @@ static void unqueue_all(struct sel *s) {
 /* Locked on entry; not on return. */
 static int wait_for_any(gosi_m *m, struct sel *s, gos_ns deadline) {
   gos_g *g = m->cur;
-  uint8_t mode = s->shared || (g->flags & (GF_FOREIGN | GF_OBEYS)) ? CLAIM_ATOMIC : CLAIM_PLAIN;
+  uint8_t mode = s->shared || (g->flags & (GF_FOREIGN | GF_MAIN | GF_OBEYS)) ? CLAIM_ATOMIC : CLAIM_PLAIN;
   gosi_waiter armed = {.g = g, .mode = mode};
   gosi_prepare(m, g, s->n ? WAIT_SELECT : WAIT_SELECT_NONE);
   queue_all(s, g, mode);
@@ -245,16 +245,15 @@ ALWAYS_INLINE bool clearly_default(const gos_case *k) {
 
 static NOINLINE int run_many(struct sel *s, gos_ns deadline, bool ordered) {
   size_t n = (size_t)s->n, k = (size_t)s->nfds;
-  s->locks = gosi_alloc(n * sizeof *s->locks + 1);
-  s->ws = gosi_alloc(n * sizeof *s->ws + 1);
-  s->fds = gosi_alloc(k * sizeof *s->fds + 1);
-  s->fd_case = gosi_alloc(k * sizeof *s->fd_case + 1);
-  int e = s->locks && s->ws && s->fds && s->fd_case ? begin_fds(s) : GOS_NOMEM;
+  char *block = gosi_alloc(n * (sizeof *s->ws + sizeof *s->locks) + k * (sizeof *s->fds + sizeof *s->fd_case));
+  if (!block) return GOS_NOMEM;
+  s->ws = (gosi_waiter *)block;
+  s->fds = (gosi_fdwait *)(s->ws + n);
+  s->locks = (gos_chan **)(s->fds + k);
+  s->fd_case = (int *)(s->locks + n);
+  int e = begin_fds(s);
   if (e == GOS_OK) e = select_in(s, deadline, ordered);
-  gosi_free(s->locks);
-  gosi_free(s->ws);
-  gosi_free(s->fds);
-  gosi_free(s->fd_case);
+  gosi_free(block);
   return e;
 }
 static NOINLINE int run_few_fds(struct sel *s, gos_ns deadline, bool ordered) {

@@ -100,6 +100,7 @@ static gosi_fiber *fiber_at(char *lo, unsigned cls) {
   f->cls = cls;
   f->next = NULL;
   f->host = NULL;
+  GOSI_STACK_BORN(f->lo, f->top);
   return f;
 }
 

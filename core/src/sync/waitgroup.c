@@ -4,7 +4,6 @@
  * the zero itself and given the memory back. So the waiters clear the bit, and look again when
  * woken: the wake may have been meant for an earlier group at the same address.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <stdlib.h>
 #include "sync/lot.h"
 
 static NOINLINE void wake_all(const void *wg) {
@@ -56,30 +55,34 @@ int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline) {
 
 int gos_waitgroup_wait(gos_waitgroup *wg) { return gos_waitgroup_wait_dl(wg, GOS_FOREVER); }
 
+/* The deferred done is part of the job, so that it cannot fail for want of memory once fn was
+   promised to run: without it a gos_goexit() in fn would leave the counter up for ever. */
 struct job {
+  gosi_defer done; /* first: whoever runs it frees the job */
   gos_waitgroup *wg;
   void (*fn)(void *);
   void *arg;
 };
 static void job_done(void *arg) { gos_waitgroup_done(arg); }
 static void job_run(void *arg) {
-  struct job j = *(struct job *)arg;
-  free(arg);
-  if (gos_defer(job_done, j.wg)) { /* no memory for that: then without */
-    j.fn(j.arg);
-    gos_waitgroup_done(j.wg);
-    return;
-  }
-  j.fn(j.arg);
+  struct job *j = arg;
+  gosi_defer_push(&j->done, job_done, j->wg);
+  j->done.framed = false;
+  j->fn(j->arg);
 }
 
 int gos_waitgroup_go(gos_waitgroup *wg, void (*fn)(void *), void *arg) {
   if (!fn) return GOS_INVAL;
-  struct job *j = malloc(sizeof *j);
+  struct job *j = gosi_alloc(sizeof *j);
   if (!j) return GOS_NOMEM;
-  *j = (struct job){wg, fn, arg};
+  *j = (struct job){.wg = wg, .fn = fn, .arg = arg};
   int e = gos_waitgroup_add(wg, 1);
-  if (!e && (e = gos_go(job_run, j))) gos_waitgroup_done(wg);
-  if (e) free(j);
+  if (!e) {
+    gosi_m *m = gosi_enter();
+    e = gosi_spawn(m, NULL, job_run, j, __builtin_return_address(0), NULL);
+    gosi_leave_m(m);
+    if (e) gos_waitgroup_done(wg);
+  }
+  if (e) gosi_free(j);
   return e;
 }

@@ -1,0 +1,30 @@
+/* A handle released while its goroutine was ending left the done channel behind: whoever gave up the
+ * last reference, only gos_release() freed it, and only when it saw that it was the last.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+#include <malloc.h>
+#include <pthread.h>
+
+static void nothing(void *arg) { (void)arg; }
+
+static void *joins_and_releases(void *arg) {
+  for (long i = scaled(20000); i; i--) {
+    gos_g *g = spawn(nothing, NULL);
+    CHECK(gos_done(g));
+    CHECK_EQ(gos_join(g, GOS_FOREVER), GOS_OK);
+    gos_release(g);
+  }
+  return arg;
+}
+
+/* Threads wake at once, on another CPU, and so get to the release while the goroutine is at its end. */
+TEST(memory_stays_the_same) {
+  size_t before = 0;
+  for (int round = 0; round < 2; round++) {
+    pthread_t t[2];
+    for (int i = 0; i < 2; i++) CHECK_EQ(pthread_create(&t[i], NULL, joins_and_releases, NULL), 0);
+    for (int i = 0; i < 2; i++) pthread_join(t[i], NULL);
+    if (!before) before = mallinfo2().uordblks;
+  }
+  CHECK(mallinfo2().uordblks < before + 64 * 1024); /* each one lost was 144 bytes */
+}

@@ -77,8 +77,10 @@ TEST(of_one_that_ended) {
   gos_release(g);
 }
 
+static atomic_bool first_over;
 static void cancel_then_receive(void *arg) {
   CHECK_EQ(gos_chan_recv(empty, arg), GOS_CANCELED);
+  first_over = true;
   CHECK_EQ(gos_chan_recv(empty, arg), GOS_OK);
 }
 
@@ -88,6 +90,8 @@ TEST(ends_one_wait_only) {
   gos_g *g = spawn(cancel_then_receive, &got);
   until_parked(g, "chan receive");
   CHECK_EQ(gos_interrupt(g), GOS_OK);
+  while (!first_over) gos_gosched();
+  until_parked(g, "chan receive"); /* the second one waits */
   CHECK_EQ(gos_chan_send(empty, &(long){5}), GOS_OK);
   finish(g);
   CHECK_EQ(got, 5);

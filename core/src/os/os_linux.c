@@ -127,7 +127,7 @@ static int cgroup_cpus(void) {
 int gosi_os_cpus(void) {
   cpu_set_t *set = NULL;
   int n = 0;
-  for (int max = 1024; max <= 1 << 16 && n <= 0; max *= 2) { /* the kernel's mask may be wider than ours */
+  for (size_t max = 1024; max <= 1 << 16 && n <= 0; max *= 2) { /* the kernel's mask may be wider than ours */
     set = CPU_ALLOC(max);
     if (!set) break;
     size_t size = CPU_ALLOC_SIZE(max);

@@ -244,7 +244,8 @@ TEST(a_thousand_goroutines) { thousand(1000); }
 
 /* ---- select ----------------------------------------------------------------------------------- */
 TEST(select_fd_and_channel) {
-  gos_chan *c = gos_chan_make(sizeof(int), 1);
+  static gos_chan *c;
+  c = gos_chan_make(sizeof(int), 1);
   int v = 0;
   pair(fds);
   gos_case k[] = {GOS_FD(fds[0], GOS_READ), GOS_RECV(c, &v), {0, NULL, NULL, 0}};
@@ -271,7 +272,8 @@ TEST(select_fd_and_channel) {
 }
 
 TEST(select_is_fair) {
-  gos_chan *c = gos_chan_make(0, 1);
+  static gos_chan *c;
+  c = gos_chan_make(0, 1);
   int p[2], won[4] = {0}, n = 4000;
   pair(fds), pair(p);
   put(fds[1]), put(p[1]);

@@ -49,12 +49,9 @@ TEST_RAW(scheddetail) {
   gos_chan *c = gos_chan_make(0, 0);
   gos_g *a = spawn(waits, c), *b = spawn(locked, c);
   until_parked(a, "chan receive"), until_parked(b, "chan receive");
-  until_written(fd, "status=waiting(chan receive) lockedm=nil\n");
+  until_written(fd, "  G2: status=waiting(chan receive)\n");
+  until_written(fd, "  G3: status=waiting(chan receive) locked\n");
   until_written(fd, "  P1: status=");
-  const char *g3 =
-      strstr(until_written(fd, "  G3: status=waiting(chan receive) lockedm="), "  G3: status=waiting(chan receive)");
-  int tid = 0;
-  CHECK(sscanf(g3, "  G3: status=waiting(chan receive) lockedm=%d", &tid) == 1 && tid > 0);
   gos_chan_close(c);
   finish(a), finish(b);
 }
@@ -92,8 +89,9 @@ TEST_RAW(flags) {
   CHECK_EQ(gos_dump(2, 1), GOS_INVAL);
 }
 
-/* A fork's child that has no monitor dies of the signal as others do. */
+/* A fork's child that has no monitor dies of the signal as others do. (ThreadSanitizer keeps signals back.) */
 TEST_RAW(sigquit_in_a_forks_child) {
+  if (TEST_TSAN) return;
   CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .flags = GOS_DUMP_ON_SIGQUIT}), GOS_OK);
   pid_t pid = fork();
   if (pid == 0)

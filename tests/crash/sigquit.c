@@ -1,11 +1,13 @@
 // ctest: timeout=30
+// ctest: not-in=thread
 // exit: 2
 // stderr: ^SIGQUIT: quit
 // stderr: ^goroutine 1 \[sleep\]:
 // stderr: ^goroutine [0-9]+ \(waiter\) \[chan receive\] \{job:"7"\}:
 // stderr: ^goroutine [0-9]+ \[running\]:
 // stderr: ^	created by .* in goroutine 1
-/* SIGQUIT prints every goroutine, those that compute too, and exits 2.
+/* SIGQUIT prints every goroutine, those that compute too, and exits 2. (ThreadSanitizer keeps signals back from
+ * threads that sleep on a futex.)
  * SPDX-License-Identifier: Apache-2.0 */
 #include <gossamer.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
 // ctest: timeout=30
+// ctest: not-in=thread
 // ctest: env=GOSSAMER_SIGQUIT=1
 // exit: 2
 // stderr: ^SIGQUIT: quit

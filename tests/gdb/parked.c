@@ -7,20 +7,23 @@
 static gos_chan *c;
 static atomic_bool spinning;
 
+#define NO_TAIL_CALL __asm__ volatile("" ::: "memory")
 static __attribute__((noinline)) int deeper(int depth) {
   int e = depth ? deeper(depth - 1) : gos_chan_recv(c, NULL);
-  __asm__ volatile("" : "+r"(e)); /* no tail call */
+  NO_TAIL_CALL;
   return e;
 }
 static void waits(void *arg) {
   gos_set_name("waiter");
   gos_set_label("job", "7");
   deeper(*(int *)arg);
+  NO_TAIL_CALL;
 }
 static void sleeps(void *arg) {
   (void)arg;
   gos_lock_os_thread();
   gos_sleep(3600000000000);
+  NO_TAIL_CALL;
 }
 static void spins(void *arg) {
   (void)arg;

@@ -35,12 +35,11 @@ static _Noreturn void quit(void) {
 /* ---- schedtrace ---------------------------------------------------------------- */
 static void one_g(gos_g *g, void *u) {
   gos_info i;
-  char locked[32] = "nil";
   if ((gosi_load(&g->flags) & GF_FOREIGN) || gosi_load(&g->status) == G_DEAD) return;
-  if (gosi_load(&g->flags) & GF_LOCKED) snprintf(locked, sizeof locked, "%d", gosi_load(&gosi_load(&g->m)->tid));
+  const char *locked = gosi_load(&g->flags) & GF_LOCKED ? " locked" : "";
   gos_info_get(g, &i, sizeof i);
-  gosi_outf(u, "  G%llu: status=%s(%s) lockedm=%s\n", (unsigned long long)i.id, i.status,
-            i.wait_reason ? i.wait_reason : "", locked);
+  gosi_outf(u, "  G%llu: status=%s(%s)%s\n", (unsigned long long)i.id, i.status, i.wait_reason ? i.wait_reason : "",
+            locked);
 }
 
 static void trace(gos_ns now) {

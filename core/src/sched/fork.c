@@ -94,7 +94,10 @@ static void in_child(void) {
   m->handed = NULL;
   if (!m->realm && !m->foreign) {
     gosi_rt.nms = 1;
-    if (!m->p) m->lost = 1; /* it had lost its P to a thread that is gone: there are idle ones */
+    if (!m->p) { /* it had lost its P to a thread that is gone: there are idle ones */
+      m->lost = 1;
+      gosi_rt.ps[0].created++;
+    }
   }
   if (!m->foreign && m->cur) gosi_rt.main = m->cur;
   for (gos_realm *r = gosi_rt.realms; r; r = r->link) keep_realm(r, m);

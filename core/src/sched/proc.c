@@ -282,7 +282,7 @@ static void m_sleep(gosi_m *m) {
   gosi_rt.idle_ms = m;
   gosi_rt.nidle_ms++;
   gos_ns until = GOS_FOREVER, due = gosi_load(&gosi_rt.timers.next);
-  if (due < gosi_rt.keeper_when) {
+  if (gosi_rt.idle_ps && due < gosi_rt.keeper_when) { /* else a thread with a P looks at the timers */
     gosi_rt.keeper = m;
     gosi_rt.keeper_when = until = due;
   }

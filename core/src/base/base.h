@@ -44,6 +44,13 @@
 #define GOSI_HARD 0
 #endif
 
+/* tests/explore: small tables, as all static data is put back before every schedule. */
+#ifdef GOSSAMER_EXPLORE
+#define GOSI_EXPLORE 1
+#else
+#define GOSI_EXPLORE 0
+#endif
+
 /* For a broken invariant of ours, never for a user's mistake: prints and aborts. */
 _Noreturn void gosi_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Writes all of it to fd, as a signal handler may. */

@@ -220,7 +220,7 @@ typedef struct gosi_runtime {
   uint64_t foreign_created, foreign_ended;
 } gosi_runtime;
 
-enum { PS_MAX = 256 };
+enum { PS_MAX = GOSI_EXPLORE ? 4 : 256 };
 extern gosi_runtime gosi_rt;
 
 /* ---- entering and leaving the runtime ------------------------------------------------------ */

@@ -366,9 +366,18 @@ static bool m_for(gosi_p *p, bool spinning) {
       gosi_rt.spare_m = spare;
     }
   }
-  p_idle_locked(p);
+  m = gosi_rt
+          .idle_ms; /* one may have gone to sleep since the first look: it saw no idle P, and is woken by nobody else */
+  if (m)
+    m_remove_locked(m);
+  else
+    p_idle_locked(p);
   gosi_lock_drop(&gosi_rt.lock);
-  return false;
+  if (!m) return false;
+  own(m, p);
+  m->spinning = spinning;
+  m_wake(m);
+  return true;
 }
 
 bool gosi_handoff(gosi_p *p) {

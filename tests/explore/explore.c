@@ -354,6 +354,7 @@ void ex_join(int i) {
 int ex_core_thread(void *(*fn)(void *), void *arg) {
   if (X.starting && !X.sysmon) return GOS_SYS(EAGAIN);
   ex_point();
+  if (X.scenario->flags & EX_ALONE) return GOS_SYS(EAGAIN);
   if (X.thread_failures && !X.starting && below(3) == 0) return GOS_SYS(EAGAIN);
   bool on = X.on;
   X.on = false;
@@ -475,7 +476,7 @@ static bool run_schedule(const ex_scenario *s, uint64_t seed) {
   X.seed = seed;
   X.rng = splitmix(splitmix(seed) ^ name_hash(s->name)) | 1;
   X.strategy = (enum strategy)below(STRATEGIES);
-  X.sysmon = (s->flags & EX_SYSMON) || below(2);
+  X.sysmon = !(s->flags & EX_ALONE) && ((s->flags & EX_SYSMON) || below(2));
   X.thread_failures = !(s->flags & (EX_THREADS | EX_SYSMON)) && below(8) == 0;
   uint32_t span = 64u << below(7); /* where the two changes of priority may fall */
   X.next_change[0] = below(span);

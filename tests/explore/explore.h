@@ -30,6 +30,7 @@ char *ex_reserve(size_t n);
 enum {
   EX_SYSMON = 1,  /* only with the monitor: the scenario needs its hand-offs or its reports */
   EX_THREADS = 2, /* making a thread never fails */
+  EX_ALONE = 8,   /* no thread can be made at all, the monitor included */
   EX_BARE = 4
 }; /* fn starts the runtime itself, or none */
 typedef struct ex_scenario {

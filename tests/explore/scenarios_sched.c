@@ -164,6 +164,46 @@ SCENARIO(foreign_spawn, 2, 0) {
   CHECK_EQ(ran[1] + ran[2] + ran[3], 3);
 }
 
+/* ---- no thread beside main's can be made --------------------------------------------------------------------- */
+SCENARIO(one_thread, 3, EX_ALONE) {
+  CHECK_EQ(gos_waitgroup_add(&crew.wg, 1), GOS_OK);
+  int x = ex_thread(outside_starter, (void *)1), y = ex_thread(outside_starter, (void *)2);
+  outside_starter((void *)3);
+  while (ran[1] + ran[2] + ran[3] < 3) CHECK_EQ(gos_sleep(1000), GOS_OK);
+  ex_join(x), ex_join(y);
+  CHECK_EQ(gos_waitgroup_done(&crew.wg), GOS_OK);
+  CHECK_EQ(gos_waitgroup_wait(&crew.wg), GOS_OK);
+}
+static void sends_once(void *u) {
+  int v = 8;
+  (void)u;
+  CHECK_EQ(gos_chan_send(c, &v), GOS_OK);
+}
+SCENARIO(one_thread_waits, 2, EX_ALONE) {
+  int v, x, y;
+  c = gos_chan_make(sizeof(int), 0);
+  x = ex_thread(sends_once, NULL), y = ex_thread(sends_once, NULL);
+  for (int i = 0; i < 2; i++) CHECK_EQ(gos_chan_recv(c, &v), GOS_OK);
+  ex_join(x), ex_join(y);
+}
+
+/* ---- help from outside that takes its time is no deadlock ------------------------------------------------- */
+static void late(void *u) {
+  int v = 6;
+  (void)u;
+  gos_gosched(); /* the runtime knows it from here on */
+  for (int i = 0; i < 40; i++) ex_nap(2000000);
+  CHECK_EQ(gos_chan_send(c, &v), GOS_OK);
+}
+SCENARIO(outside_help, 2, EX_SYSMON) {
+  int v;
+  c = gos_chan_make(sizeof(int), 0);
+  int th = ex_thread(late, NULL);
+  CHECK_EQ(gos_chan_recv(c, &v), GOS_OK);
+  CHECK_EQ(v, 6);
+  ex_join(th);
+}
+
 /* ---- all asleep: main is told, and told only then -------------------------------------------------------------- */
 static void stays(void *u) {
   (void)u;

@@ -72,7 +72,7 @@ active proctype owner() {
 active [2] proctype thief() {
   byte h, t, g, tries;
   do
-  :: tries == 3 -> break
+  :: tries == 2 -> break
   :: else ->
     tries++;
     h = head;

@@ -96,6 +96,7 @@ gos_g *gosi_g_new(gosi_gcache *c) {
 static void g_free(gosi_gcache *c, gos_g *g) {
   gosi_extra *x = g->extra; /* its memory stays with the G: a dump may be reading the name */
   if (x) {
+    if (x->on_end) x->on_end(x->done, true);
     gosi_store(&x->name[0], (char)0);
     x->on_end = NULL;
     x->done = NULL;
@@ -149,11 +150,13 @@ void gosi_g_run_defers(gos_g *g) {
 
 void gosi_g_run(gos_g *g) {
   g->fn(g->arg);
-  if (unlikely(g->extra)) gosi_g_run_defers(g);
+  if (unlikely(gosi_load_acquire(&g->extra))) gosi_g_run_defers(g);
 }
 
 void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
-  if (likely(gosi_load_acquire(&g->refs) == 1)) { /* no handle: nobody can be joining */
+  bool alone = gosi_load_acquire(&g->refs) == 1; /* before the look for a done channel: no handle, so none can come */
+  gosi_extra *x = gosi_load_acquire(&g->extra);
+  if (likely(alone && !(x && x->on_end))) {
     g_free(c, g);
     return;
   }
@@ -167,7 +170,8 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
     tail = &w->g->next;
   }
   *tail = NULL;
-  gosi_extra *x = g->extra;
+  x = gosi_load_acquire(&g->extra);
+  void (*on_end)(gos_chan *, bool) = x ? x->on_end : NULL; /* one that comes later sees G_DEAD, and closes itself */
   gosi_lock_drop(&g->lock);
   while (woken && g->realm && woken->realm == g->realm) { /* the host's lock is held */
     gos_g *j = woken;
@@ -175,7 +179,7 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
     gosi_ready_home(m, j);
   }
   if (woken) gosi_ready_list(m, woken);
-  if (x && x->on_end) x->on_end(x->done, false);
+  if (on_end) on_end(x->done, false);
   gosi_g_unref(c, g);
 }
 

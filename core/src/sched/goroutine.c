@@ -29,12 +29,8 @@ gos_g *gos_go_opts(const gos_go_options *o, void (*fn)(void *), void *arg, int *
 void gos_release(gos_g *g) {
   if (!g) return;
   gosi_m *m = gosi_enter();
-  gosi_extra *x = g->extra;
-  gos_chan *done = x && gosi_load_acquire(&g->refs) == 1 ? x->done : NULL;
-  void (*on_end)(gos_chan *, bool) = done ? x->on_end : NULL;
   gosi_g_unref(g->realm ? gosi_realm_cache(g->realm) : m->p ? &m->p->gs : NULL, g);
   gosi_leave_m(m);
-  if (done) on_end(done, true);
 }
 
 int gos_join(gos_g *g, gos_ns deadline) {

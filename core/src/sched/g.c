@@ -84,6 +84,7 @@ gos_g *gosi_g_new(gosi_gcache *c) {
   } else if (!(g = from_shared(c)) && !(g = from_chunk(c))) {
     return NULL;
   }
+  gosi_hb_after(g);
   g->fiber = NULL;
   gosi_store(&g->realm, (gos_realm *)NULL); /* a dump may be looking, here and below */
   gosi_store(&g->flags, (uint8_t)0);
@@ -94,6 +95,8 @@ gos_g *gosi_g_new(gosi_gcache *c) {
 }
 
 static void g_free(gosi_gcache *c, gos_g *g) {
+  gosi_hb_after(g);
+  gosi_hb_before(g);
   gosi_extra *x = g->extra; /* its memory stays with the G: a dump may be reading the name */
   if (x) {
     if (x->on_end) x->on_end(x->done, true);
@@ -116,6 +119,7 @@ static void g_free(gosi_gcache *c, gos_g *g) {
 }
 
 void gosi_g_unref(gosi_gcache *c, gos_g *g) {
+  gosi_hb_before(g);
   if (gosi_load_acquire(&g->refs) == 1 || gosi_sub(&g->refs, 1u) == 1) g_free(c, g);
 }
 
@@ -130,9 +134,13 @@ uint64_t gosi_g_next_id(gosi_p *p) {
 
 gosi_extra *gosi_g_extra(gos_g *g) {
   gosi_extra *x = gosi_load_acquire(&g->extra);
-  if (x) return x;
+  if (x) {
+    gosi_hb_after(x);
+    return x;
+  }
   x = gosi_alloc(sizeof *x);
   if (!x) return NULL;
+  gosi_hb_before(x);
   if (gosi_cas(&g->extra, (gosi_extra *)NULL, x)) return x;
   gosi_free(x); /* another thread was faster */
   return gosi_load_acquire(&g->extra);
@@ -161,6 +169,8 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
     return;
   }
   gosi_lock_take(&g->lock);
+  gosi_hb_after(&g->lock);
+  gosi_hb_before(g);
   gosi_store_release(&g->status, (uint8_t)G_DEAD);
   gos_g *woken = NULL, **tail = &woken;
   for (gosi_waiter *w; (w = g->joiners.head);) {

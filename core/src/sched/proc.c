@@ -498,8 +498,7 @@ void gosi_loop(gosi_m *m) {
   }
 }
 
-void gosi_park(gosi_m *m) {
-  gos_g *g = m->cur;
+static void park(gosi_m *m, gos_g *g) {
   if (unlikely(g->flags & GF_FOREIGN)) {
     gosi_foreign_park(m);
     return;
@@ -520,6 +519,11 @@ void gosi_park(gosi_m *m) {
     gosi_context_switch(&g->ctx, &m->g0, false);
   }
 }
+void gosi_park(gosi_m *m) {
+  gos_g *g = m->cur;
+  park(m, g);
+  gosi_hb_after(g);
+}
 
 ALWAYS_INLINE void ready_local(gosi_p *p, gos_g *g) {
   gos_g *old = p->runnext;
@@ -532,6 +536,7 @@ ALWAYS_INLINE void ready_local(gosi_p *p, gos_g *g) {
 }
 
 void gosi_ready(gosi_m *m, gos_g *g) {
+  gosi_hb_before(g);
   gosi_store(&g->status, (uint8_t)G_RUNNABLE);
   if (unlikely(g->flags & GF_FOREIGN))
     gosi_foreign_ready(g);
@@ -551,6 +556,7 @@ void gosi_ready_list(gosi_m *m, gos_g *list) {
       gosi_ready(m, g);
       continue;
     }
+    gosi_hb_before(g);
     gosi_store(&g->status, (uint8_t)G_RUNNABLE);
     ring_put(m->p, g);
   }
@@ -620,6 +626,7 @@ int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg
     gosi_store(&g->refs, 2u);
     *out = g;
   }
+  gosi_hb_before(g);
   gosi_store(&g->ctx.sp, NULL);
   gosi_store(&g->status, (uint8_t)G_RUNNABLE);
   if (likely(p)) {
@@ -654,6 +661,8 @@ static void g_main(void *arg) {
   gos_g *g = arg;
   gosi_context_entered(&g->ctx);
   for (;;) {
+    gosi_hb_after(g);
+    gosi_hb_after(g->fiber); /* who had the stack before */
     gosi_leave();
     gosi_g_run(g);
     gosi_m *m = gosi_enter();
@@ -663,6 +672,7 @@ static void g_main(void *arg) {
     g->fiber = NULL;
     gosi_store(&p->ended, p->ended + 1);
     gosi_g_finish(m, &p->gs, g);
+    gosi_hb_before(f);
     gos_g *n = PASS_STACK_ON ? pick(m, p) : NULL;
     if (!(likely(n) && !n->fiber && !(n->flags & GF_MAIN) && n->cls == f->cls)) leave_for_good(m, f, &ctx, n);
     if (f->cls == gosi_rt.cls) {
@@ -689,6 +699,7 @@ void gosi_end(gosi_m *m, gos_g *g) {
   g->fiber = NULL;
   gosi_store(&p->ended, p->ended + 1);
   gosi_g_finish(m, &p->gs, g);
+  if (f) gosi_hb_before(f);
   leave_for_good(m, f, &ctx, NULL);
 }
 

@@ -232,7 +232,7 @@ void gosi_reclaim(gosi_m *m);
 
 /* Every public function that touches shared state begins with this and ends with
    gosi_leave. The store and the load are ordered for the monitor by its membarrier. */
-ALWAYS_INLINE gosi_m *gosi_enter(void) {
+SCHED_INLINE gosi_m *gosi_enter(void) {
 #if defined(__x86_64__)
   gosi_m *m = gosi_tls_m; /* one load relative to %fs: nothing for the compiler to keep */
 #else
@@ -253,7 +253,7 @@ ALWAYS_INLINE gosi_m *gosi_enter(void) {
   }
   return m;
 }
-ALWAYS_INLINE void gosi_leave_m(gosi_m *m) {
+SCHED_INLINE void gosi_leave_m(gosi_m *m) {
 #if GOSI_TSAN
   gosi_store_seq(&m->in_rt, m->in_rt + 1);
 #else
@@ -267,7 +267,7 @@ ALWAYS_INLINE void gosi_leave(void) { gosi_leave_m(gosi_self_m()); }
 /* ---- park and ready ------------------------------------------------------------------------- */
 /* Before queueing: g is about to wait. Nobody may ready it before it is queued and
    whatever guards the queue is dropped. */
-ALWAYS_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason);
+SCHED_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason);
 /* Waits; on return the thread may be another one. What was armed for the wait (timer,
    queue place) is the caller's to undo. */
 void gosi_park(gosi_m *m);
@@ -310,7 +310,7 @@ ALWAYS_INLINE bool gosi_arm(gosi_waiter *w, gos_ns deadline) {
   return true;
 }
 
-ALWAYS_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
+SCHED_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
   (void)m;
   gosi_store(&g->ctx.sp, NULL);
   g->result = GOS_OK;

@@ -125,7 +125,8 @@ static void timer_drop(void *arg) {
   gos_timer *t = arg;
   gosi_timer_remove(&t->t);
   while (gosi_load_acquire(&t->t.firing)) gosi_pause(); /* a send that never waits is under way */
-  gosi_timer_remove(&t->t);                             /* a call that could not start had come back */
+  gosi_hb_after(&t->t);
+  gosi_timer_remove(&t->t); /* a call that could not start had come back */
   gosi_free(t);
 }
 

@@ -151,8 +151,8 @@ TEST(nil_channel) {
   CHECK_EQ(gos_chan_send_dl(NULL, NULL, GOS_NOW), GOS_WOULDBLOCK);
   CHECK_EQ(gos_chan_recv_dl(NULL, NULL, gos_now() + MS), GOS_TIMEDOUT);
   CHECK_EQ(gos_chan_send_dl(NULL, NULL, gos_now() + MS), GOS_TIMEDOUT);
-  struct task t = {0};
-  gos_g *s = spawn(sends, &t), *r = spawn(receives, &t);
+  struct task t = {0}, u = {0};
+  gos_g *s = spawn(sends, &t), *r = spawn(receives, &u);
   until_parked(s, "chan send (nil chan)");
   until_parked(r, "chan receive (nil chan)");
   gos_interrupt(s), gos_interrupt(r);

@@ -84,7 +84,7 @@ NO_SANITIZE NOINLINE void gosi_context_switch(gosi_context *from, gosi_context *
   __sanitizer_start_switch_fiber(dying ? NULL : &fake, to->lo, to->size);
 #endif
 #if GOSI_TSAN
-  __tsan_switch_to_fiber(to->tsan, 0);
+  __tsan_switch_to_fiber(to->tsan, GOSI_NOSYNC); /* 1: no synchronization */
 #endif
   gosi_switch(&from->sp, &to->sp);
 #if GOSI_ASAN

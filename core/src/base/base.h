@@ -20,7 +20,14 @@
 #else
 #define GOSI_FEATURE(x) 0
 #endif
-#if defined(__SANITIZE_THREAD__) || GOSI_FEATURE(thread_sanitizer)
+/* The build tsan-nosync: the scheduler is not instrumented, and a switch is no synchronization, so that
+   ThreadSanitizer sees goroutines as threads: what orders them must be said (gosi_hb_before). */
+#ifdef GOSSAMER_TSAN_NOSYNC
+#define GOSI_NOSYNC 1
+#else
+#define GOSI_NOSYNC 0
+#endif
+#if defined(__SANITIZE_THREAD__) || GOSI_FEATURE(thread_sanitizer) || GOSI_NOSYNC
 #define GOSI_TSAN 1
 #else
 #define GOSI_TSAN 0
@@ -38,10 +45,35 @@
 #define NO_SANITIZE __attribute__((no_sanitize_thread, no_sanitize_address))
 #endif
 
+/* What was done before the first is seen after the second, of the same p: for ThreadSanitizer only, where it
+   does not see the atomic operations that make it so. */
+#if GOSI_NOSYNC
+#include <sanitizer/tsan_interface.h>
+#define gosi_hb_before(p) __tsan_release(p)
+#define gosi_hb_after(p) __tsan_acquire(p)
+#else
+#define gosi_hb_before(p) ((void)0)
+#define gosi_hb_after(p) ((void)0)
+#endif
+
+/* The scheduler's inline functions: in the build tsan-nosync not instrumented, wherever they are used. */
+#if GOSI_NOSYNC
+#define SCHED_INLINE static NOINLINE NO_SANITIZE __attribute__((unused))
+#else
+#define SCHED_INLINE ALWAYS_INLINE
+#endif
+
 #ifdef GOS_HARD
 #define GOSI_HARD 1
 #else
 #define GOSI_HARD 0
+#endif
+
+/* tests/explore: small tables, as all static data is put back before every schedule. */
+#ifdef GOSSAMER_EXPLORE
+#define GOSI_EXPLORE 1
+#else
+#define GOSI_EXPLORE 0
 #endif
 
 /* valgrind takes a jump of the stack pointer for a very deep call unless it knows the stacks. */

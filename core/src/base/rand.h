@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 
-ALWAYS_INLINE uint32_t gosi_rand(uint64_t *s) {
+SCHED_INLINE uint32_t gosi_rand(uint64_t *s) {
   uint64_t x = *s;
   x ^= x >> 12;
   x ^= x << 25;
@@ -14,7 +14,7 @@ ALWAYS_INLINE uint32_t gosi_rand(uint64_t *s) {
   return (uint32_t)((x * 0x2545F4914F6CDD1Dull) >> 32);
 }
 /* Even in [0, n). */
-ALWAYS_INLINE uint32_t gosi_rand_below(uint64_t *s, uint32_t n) {
+SCHED_INLINE uint32_t gosi_rand_below(uint64_t *s, uint32_t n) {
   return (uint32_t)(((uint64_t)gosi_rand(s) * n) >> 32);
 }
 

@@ -276,7 +276,7 @@ gos_chan *gos_done(gos_g *g) {
     bool dead = gosi_load(&g->status) == G_DEAD;
     if (!first) {
       gosi_store_release(&x->done, c);
-      if (!dead) x->on_end = done_event;
+      x->on_end = done_event;
     }
     gosi_lock_drop(&g->lock);
     if (first) {
@@ -284,7 +284,6 @@ gos_chan *gos_done(gos_g *g) {
       c = first;
     } else if (dead) {
       gosi_chan_close(m, c);
-      x->on_end = done_event;
     }
   }
   gosi_leave_m(m);

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 /* ---- the table: by fd number, chunks that are never freed ------------------------------- */
-enum { CHUNK = 256, CHUNKS = 1 << 16 }; /* 16,777,216 numbers */
+enum { CHUNK = GOSI_EXPLORE ? 8 : 256, CHUNKS = GOSI_EXPLORE ? 1 : 1 << 16 }; /* 16,777,216 numbers */
 static gosi_fd *chunks[CHUNKS];
 static uint32_t nchunks; /* those beyond are empty */
 

@@ -115,6 +115,7 @@ gos_g *gosi_g_new(gosi_gcache *c) {
   } else if (!(g = new_uncached())) {
     return NULL;
   }
+  gosi_hb_after(g);
   g->fiber = NULL;
   g->defers = NULL;                         /* a foreign thread may have ended inside frames */
   gosi_store(&g->realm, (gos_realm *)NULL); /* a dump may be looking, here and below */
@@ -125,9 +126,11 @@ gos_g *gosi_g_new(gosi_gcache *c) {
 }
 
 static void g_free(gosi_gcache *c, gos_g *g) {
+  gosi_hb_after(g);
+  gosi_hb_before(g);
   gosi_extra *x = g->extra; /* its memory stays with the G: a dump may be reading the name */
   if (x) {
-    if (x->done && x->on_end) x->on_end(x->done, true);
+    if (x->on_end) x->on_end(x->done, true);
     gosi_store(&x->name[0], (char)0);
     x->on_end = NULL;
     x->done = NULL;
@@ -161,6 +164,7 @@ void gosi_gcache_empty(gosi_gcache *c) {
 }
 
 void gosi_g_unref(gosi_gcache *c, gos_g *g) {
+  gosi_hb_before(g);
   if (gosi_load_acquire(&g->refs) == 1 || gosi_sub(&g->refs, 1u) == 1) g_free(c, g);
 }
 
@@ -175,9 +179,13 @@ uint64_t gosi_g_next_id(gosi_p *p) {
 
 gosi_extra *gosi_g_extra(gos_g *g) {
   gosi_extra *x = gosi_load_acquire(&g->extra);
-  if (x) return x;
+  if (x) {
+    gosi_hb_after(x);
+    return x;
+  }
   x = gosi_alloc(sizeof *x);
   if (!x) return NULL;
+  gosi_hb_before(x);
   if (gosi_cas(&g->extra, (gosi_extra *)NULL, x)) return x;
   gosi_free(x); /* another thread was faster */
   return gosi_load_acquire(&g->extra);
@@ -198,11 +206,15 @@ void gosi_g_run(gos_g *g) {
 }
 
 void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
-  if (likely(gosi_load_acquire(&g->refs) == 1)) { /* no handle: nobody can be joining */
+  bool alone = gosi_load_acquire(&g->refs) == 1; /* before the look for a done channel: no handle, so none can come */
+  gosi_extra *x = gosi_load_acquire(&g->extra);
+  if (likely(alone && !(x && x->on_end))) {
     g_free(c, g);
     return;
   }
   gosi_lock_take(&g->lock);
+  gosi_hb_after(&g->lock);
+  gosi_hb_before(g);
   gosi_store_release(&g->status, (uint8_t)G_DEAD);
   gos_g *woken = NULL, **tail = &woken;
   for (gosi_waiter *w; (w = g->joiners.head);) {
@@ -212,7 +224,7 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
     tail = &w->g->next;
   }
   *tail = NULL;
-  gosi_extra *x = gosi_load_acquire(&g->extra);
+  x = gosi_load_acquire(&g->extra);
   gos_chan *done = x ? x->done : NULL;
   void (*on_end)(gos_chan *, bool) = done ? x->on_end : NULL; /* a gos_done() from here on sees G_DEAD */
   gosi_lock_drop(&g->lock);

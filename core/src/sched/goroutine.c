@@ -35,13 +35,17 @@ void gos_release(gos_g *g) {
 
 int gos_join(gos_g *g, gos_ns deadline) {
   if (!g) return GOS_INVAL;
-  if (!gos_g_alive(g)) return GOS_OK;
+  if (!gos_g_alive(g)) {
+    gosi_hb_after(g);
+    return GOS_OK;
+  }
   if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
   gosi_m *m = gosi_enter();
   gos_g *me = m->cur;
   gosi_waiter w = {.g = me, .mode = gosi_claim_mode(me, deadline)};
   gosi_lock_take(&g->lock);
   if (gosi_load(&g->status) == G_DEAD) {
+    gosi_hb_after(g);
     gosi_lock_drop(&g->lock);
     gosi_leave_m(m);
     return GOS_OK;

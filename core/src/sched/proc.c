@@ -370,7 +370,7 @@ static void m_sleep(gosi_m *m) {
   gosi_rt.idle_ms = m;
   gosi_rt.nidle_ms++;
   gos_ns until = GOS_FOREVER, due = gosi_load(&gosi_rt.timers.next);
-  if (due < gosi_rt.keeper_when) {
+  if (gosi_rt.idle_ps && due < gosi_rt.keeper_when) { /* else a thread with a P looks at the timers */
     gosi_rt.keeper = m;
     gosi_rt.keeper_when = until = due;
   }
@@ -460,10 +460,20 @@ static bool m_for(gosi_p *p, bool spinning) {
       gosi_rt.spare_m = spare;
     }
   }
-  p_idle_locked(p);
+  m = gosi_rt.idle_ms; /* since the first look one may have gone to sleep that saw no idle P: nobody else wakes it */
+  if (m)
+    m_remove_locked(m);
+  else
+    p_idle_locked(p);
   gosi_lock_drop(&gosi_rt.lock);
-  if (!may) gosi_sysmon_wake(); /* it finds the idle P and what waits */
-  return false;
+  if (!m) {
+    if (!may) gosi_sysmon_wake(); /* it finds the idle P and what waits */
+    return false;
+  }
+  own(m, p);
+  m->spinning = spinning;
+  m_wake(m);
+  return true;
 }
 
 bool gosi_handoff(gosi_p *p) {
@@ -595,8 +605,7 @@ void gosi_loop(gosi_m *m) {
   }
 }
 
-void gosi_park(gosi_m *m) {
-  gos_g *g = m->cur;
+static void park(gosi_m *m, gos_g *g) {
   if (unlikely(g->flags & (GF_FOREIGN | GF_LOCKED))) {
     if (g->flags & GF_FOREIGN) {
       gosi_foreign_park(m);
@@ -622,6 +631,11 @@ void gosi_park(gosi_m *m) {
     gosi_context_switch(&g->ctx, &m->g0, false);
   }
 }
+void gosi_park(gosi_m *m) {
+  gos_g *g = m->cur;
+  park(m, g);
+  gosi_hb_after(g);
+}
 
 ALWAYS_INLINE void ready_local(gosi_p *p, gos_g *g) {
   gos_g *old = p->runnext;
@@ -634,6 +648,7 @@ ALWAYS_INLINE void ready_local(gosi_p *p, gos_g *g) {
 }
 
 void gosi_ready(gosi_m *m, gos_g *g) {
+  gosi_hb_before(g);
   gosi_store(&g->status, (uint8_t)G_RUNNABLE);
   if (unlikely(g->flags & GF_FOREIGN))
     gosi_foreign_ready(g);
@@ -653,6 +668,7 @@ void gosi_ready_list(gosi_m *m, gos_g *list) {
       gosi_ready(m, g);
       continue;
     }
+    gosi_hb_before(g);
     gosi_store(&g->status, (uint8_t)G_RUNNABLE);
     ring_put(m->p, g);
   }
@@ -723,6 +739,7 @@ int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg
     gosi_store(&g->refs, 2u);
     *out = g;
   }
+  gosi_hb_before(g);
   gosi_store(&g->ctx.sp, NULL);
   gosi_store(&g->status, (uint8_t)G_RUNNABLE);
   if (likely(p)) {
@@ -757,6 +774,8 @@ static void g_main(void *arg) {
   gos_g *g = arg;
   gosi_context_entered(&g->ctx);
   for (;;) {
+    gosi_hb_after(g);
+    gosi_hb_after(g->fiber); /* who had the stack before */
     gosi_leave();
     gosi_g_run(g);
     gosi_m *m = gosi_enter();
@@ -767,6 +786,7 @@ static void g_main(void *arg) {
     g->fiber = NULL;
     gosi_store(&p->ended, p->ended + 1);
     gosi_g_finish(m, &p->gs, g);
+    gosi_hb_before(f);
     gos_g *n = PASS_STACK_ON ? pick(m, p) : NULL;
     if (!(likely(n) && !n->fiber && !(n->flags & GF_MAIN) && n->cls == f->cls)) leave_for_good(m, f, &ctx, n);
     if (f->cls == gosi_rt.cls) {
@@ -794,6 +814,7 @@ void gosi_end(gosi_m *m, gos_g *g) {
   g->fiber = NULL;
   gosi_store(&p->ended, p->ended + 1);
   gosi_g_finish(m, &p->gs, g);
+  if (f) gosi_hb_before(f);
   leave_for_good(m, f, &ctx, NULL);
 }
 

@@ -296,7 +296,7 @@ typedef struct gosi_runtime {
   gosi_m *poller; /* the thread that sleeps in the poller */
 } gosi_runtime;
 
-enum { PS_MAX = 1024 };
+enum { PS_MAX = GOSI_EXPLORE ? 4 : 1024 };
 extern gosi_runtime gosi_rt;
 
 /* ---- entering and leaving the runtime ------------------------------------------------------ */
@@ -308,7 +308,7 @@ void gosi_reclaim(gosi_m *m);
 
 /* Every public function that touches shared state begins with this and ends with
    gosi_leave. The store and the load are ordered for the monitor by its membarrier. */
-ALWAYS_INLINE gosi_m *gosi_enter(void) {
+SCHED_INLINE gosi_m *gosi_enter(void) {
 #if defined(__x86_64__)
   gosi_m *m = gosi_tls_m; /* one load relative to %fs: nothing for the compiler to keep */
 #else
@@ -342,7 +342,7 @@ ALWAYS_INLINE gosi_m *gosi_enter_fast(void) {
   return unlikely(gosi_load(&m->lost)) ? NULL : m;
 #endif
 }
-ALWAYS_INLINE void gosi_leave_m(gosi_m *m) {
+SCHED_INLINE void gosi_leave_m(gosi_m *m) {
 #if GOSI_TSAN
   gosi_store_seq(&m->in_rt, (uint32_t)M_LEFT);
 #else
@@ -385,7 +385,7 @@ ALWAYS_INLINE bool gosi_guard_cas(uint32_t *p, uint32_t old, uint32_t new) {
 /* ---- park and ready ------------------------------------------------------------------------- */
 /* Before queueing: g is about to wait. Nobody may ready it before it is queued and
    whatever guards the queue is dropped. */
-ALWAYS_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason);
+SCHED_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason);
 /* Waits; on return the thread may be another one. What was armed for the wait (timer,
    queue place) is the caller's to undo. */
 void gosi_park(gosi_m *m);
@@ -444,7 +444,7 @@ ALWAYS_INLINE bool gosi_arm(gosi_waiter *w, gos_ns deadline) {
   return gosi_arm_claim(w->g) || gosi_arm_interrupted(w->g, deadline);
 }
 
-ALWAYS_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
+SCHED_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
   (void)m;
   gosi_store(&g->ctx.sp, NULL);
   g->result = GOS_OK;

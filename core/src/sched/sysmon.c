@@ -41,9 +41,13 @@ NOINLINE void gosi_sysmon_wake(void) {
    inside and leave it its P. */
 static bool retake(gosi_p *p, gosi_m *m) {
   gosi_lock_take(&gosi_rt.lock);
+  if (gosi_load_acquire(&p->m) != m || gosi_load(&m->lost)) { /* it gave the P away itself: lost is not ours to clear */
+    gosi_lock_drop(&gosi_rt.lock);
+    return false;
+  }
   gosi_store_seq(&m->lost, 1u);
   if (!gosi_rt.fences) gosi_os_barrier_all();
-  if (gosi_load_seq(&m->in_rt) == M_INSIDE || gosi_load_acquire(&p->m) != m) {
+  if (gosi_load_seq(&m->in_rt) == M_INSIDE) {
     gosi_store(&m->lost, 0u);
     gosi_lock_drop(&gosi_rt.lock);
     return false;

@@ -154,6 +154,7 @@ static bool grow_locked(gosi_timers *ts) {
 }
 
 int gosi_timer_add(gosi_timers *ts, gosi_timer *t, gos_ns when, gos_ns period) {
+  gosi_hb_before(t);
   gosi_guard_take(&ts->lock);
   if (ts->n == ts->cap && !grow_locked(ts)) {
     gosi_guard_drop(&ts->lock);
@@ -245,7 +246,9 @@ bool gosi_timers_run(gosi_m *m, gosi_timers *ts, gos_ns now) {
     *tail = NULL;
     if (ready) gosi_ready_list(m, ready);
     for (int i = 0; i < n; i++) {
+      gosi_hb_after(call[i].t);
       call[i].t->fire(m, call[i].t, call[i].seq, now);
+      gosi_hb_before(call[i].t);
       gosi_sub(&call[i].t->firing, 1);
     }
   }

@@ -9,7 +9,7 @@
 #include "os/os.h"
 
 /* Address space asked for at once: enough for few mappings, little enough for ulimit -v. */
-enum { SLAB_MIN_STACKS = 16, SLAB_MAX_BYTES = 1 << 30, SLABS_MAX = 8192 };
+enum { SLAB_MIN_STACKS = 16, SLAB_MAX_BYTES = 1 << 30, SLABS_MAX = GOSI_EXPLORE ? 16 : 8192 };
 /* Tops are shifted by up to 7 lines so that hot frames do not share cache sets (threadring
    24 -> 12 ns in the prototype). */
 enum { COLOURS = 8, COLOUR_STEP = 128 };

@@ -113,7 +113,7 @@ static void unpin(stripe *s, entry *e, after *a) {
 }
 
 /* The value is the caller's. */
-static void *kill(stripe *s, entry *e, after *a) {
+static void *kill_entry(stripe *s, entry *e, after *a) {
   e->dead = true;
   gosi_store(&s->count, s->count - 1);
   if (!e->pins) unlink_entry(s, e, a);
@@ -329,7 +329,7 @@ static int take(gos_map *m, const void *key, void *const *old, void **value) {
   stripe *s = stripe_of(m, h);
   entry *e = begin(m, s, h, key, &a);
   if (e && old && e->value != *old) e = NULL;
-  if (e) *value = kill(s, e, &a);
+  if (e) *value = kill_entry(s, e, &a);
   end(m, s, &a);
   return e != NULL;
 }
@@ -406,7 +406,7 @@ static bool clear_some(gos_map *m, stripe *s, uint64_t births) {
   gosi_lock_take(&s->lock);
   for (entry *e = s->first, *next; e && e->born < births && n < BATCH; e = next) {
     next = e->newer;
-    if (!e->dead) values[n++] = kill(s, e, &a);
+    if (!e->dead) values[n++] = kill_entry(s, e, &a);
   }
   end(m, s, &a);
   for (int i = 0; i < n; i++) drop_value(m, values[i]);

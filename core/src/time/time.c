@@ -12,7 +12,8 @@ struct gos_timer {
   gosi_timer t;
   gos_chan *c; /* NULL: after_func */
   gos_ns period;
-  gos_ns last; /* tick sent; guarded as the channel is */
+  gos_ns last; /* tick sent; guarded as the channel is, */
+  bool live;   /* and so is this: armed, and neither fired nor stopped since */
   gos_realm *realm;
   void (*fn)(void *);
   void *arg;
@@ -25,8 +26,9 @@ static void fire_tick(gosi_m *m, gosi_timer *inner, uint32_t seq, gos_ns now) {
   gosi_waiter *wake = NULL;
   gosi_chan_lock(t->c);
   /* A slow receiver drops ticks. */
-  if (gosi_load(&inner->seq) == seq && now > t->last) { /* else a thread that was held up comes after a later tick */
+  if (gosi_load(&inner->seq) == seq && (now > t->last || !t->period)) { /* else a held up thread, after a later tick */
     t->last = now;
+    t->live = t->period > 0;
     gosi_chan_try_send_locked(t->c, &now, &wake);
   }
   gosi_chan_unlock(t->c);
@@ -59,7 +61,7 @@ static gos_timer *timer_new(gos_realm *realm, gos_ns d, gos_ns period, void (*fn
     gosi_free(t);
     return NULL;
   }
-  if (t->c) t->c->ticks = true;
+  if (t->c) t->c->ticks = t->live = true;
   if (gosi_timer_add(domain(t), &t->t, gosi_deadline(d), period)) {
     gos_chan_release(t->c);
     gosi_free(t);
@@ -90,12 +92,14 @@ static int rearm(gos_timer *t, gos_ns when, gos_ns period) {
   int pending, e = GOS_OK;
   if (t->c) gosi_chan_lock(t->c);
   pending = gosi_timer_remove(&t->t); /* first: a firing that starts before it has the old seq */
+  if (t->c) pending = t->live;        /* a firing under way that will find itself stale has not fired */
+  t->live = when != GOS_FOREVER;
   gosi_add(&t->t.seq, 1u);
   if (t->c && t->c->count) {
     gosi_ring_out(t->c, NULL);
     pending = 1;
   }
-  if (when != GOS_FOREVER) e = gosi_timer_add(domain(t), &t->t, when, period);
+  if (when != GOS_FOREVER && (e = gosi_timer_add(domain(t), &t->t, when, period))) t->live = false;
   if (t->c) gosi_chan_unlock(t->c);
   return e ? e : pending;
 }
@@ -121,7 +125,8 @@ static void timer_drop(void *arg) {
   gos_timer *t = arg;
   gosi_timer_remove(&t->t);
   while (gosi_load_acquire(&t->t.firing)) gosi_pause(); /* a send that never waits is under way */
-  gosi_timer_remove(&t->t);                             /* a call that could not start had come back */
+  gosi_hb_after(&t->t);
+  gosi_timer_remove(&t->t); /* a call that could not start had come back */
   gosi_free(t);
 }
 

@@ -1,0 +1,140 @@
+/* What the runtime asks of the operating system, answered by the explorer.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "os/os.h"
+#include "explore.h"
+#include "netpoll/netpoll.h"
+#include <poll.h>
+
+void gosi_os_init(void) {}
+gos_ns gosi_os_now(void) { return ex_now(); }
+uint64_t gosi_os_random(void) { return ex_roll(UINT32_MAX) | 1; }
+int gosi_os_cpus(void) { return 2; }
+int gosi_os_thread_count(void) { return ex_thread_count(); }
+bool gosi_os_secure(void) { return true; }
+
+char *gosi_os_reserve(size_t n) { return ex_reserve(n); }
+void gosi_os_unmap(char *p, size_t n) { (void)p, (void)n; }
+int gosi_os_guard(char *p, size_t n) {
+  (void)p, (void)n;
+  return GOS_OK;
+}
+void gosi_os_discard(char *p, size_t n) { (void)p, (void)n; }
+
+int gosi_os_wait(uint32_t *word, uint32_t seen, gos_ns deadline) { return ex_wait(word, seen, deadline); }
+void gosi_os_wake(uint32_t *word) { ex_wake(word); }
+void gosi_os_nap(gos_ns d) { ex_nap(d); }
+
+int gosi_os_thread(void *(*fn)(void *), void *arg, size_t stack) {
+  (void)stack;
+  return ex_core_thread(fn, arg);
+}
+void gosi_os_stack_bounds(char **lo, char **hi) { *lo = *hi = NULL; }
+void gosi_os_name_thread(const char *name) { (void)name; }
+void gosi_os_precise_timers(void) {}
+bool gosi_os_barrier_all(void) {
+  ex_point(); /* interleavings are sequentially consistent: only its place matters */
+  return true;
+}
+void gosi_os_alt_stack(void) {}
+void gosi_os_alt_stack_free(void) {}
+void gosi_os_users_signals(void) {}
+int gosi_os_tid(void) { return 1; }
+/* A thread runs all the time, or has no clock: what the monitor then does differs. */
+gos_ns gosi_os_thread_cpu(int tid) {
+  (void)tid;
+  return ex_roll(4) ? ex_now() : -1;
+}
+bool gosi_os_thread_blocked(int tid) {
+  (void)tid;
+  return ex_roll(2);
+}
+
+/* ---- file descriptors: edges of both directions, told once ------------------------------------ */
+enum { FILES = 8 };
+static struct {
+  bool watched;
+  uint64_t tag;
+  unsigned ready, edges;
+} file[FILES];
+static uint32_t poll_word; /* 1: there may be something to tell the one that waits */
+static bool broken_off;
+
+void ex_fd_ready(int fd, unsigned bits) {
+  ex_point();
+  unsigned fresh = bits & ~file[fd].ready;
+  file[fd].ready = bits;
+  if (!file[fd].watched || !fresh) return;
+  file[fd].edges |= fresh;
+  poll_word = 1;
+  ex_wake(&poll_word);
+}
+int __wrap_poll(struct pollfd *p, nfds_t n, int ms);
+int __wrap_poll(struct pollfd *p, nfds_t n, int ms) {
+  (void)ms;
+  int ready = 0;
+  ex_point();
+  for (nfds_t i = 0; i < n; i++) {
+    unsigned r = file[p[i].fd].ready;
+    p[i].revents = (short)(((r & GOS_READ ? POLLIN : 0) | (r & GOS_WRITE ? POLLOUT : 0)) & p[i].events);
+    ready += p[i].revents != 0;
+  }
+  return ready;
+}
+int ex_close(int fd);
+int ex_close(int fd) {
+  ex_point();
+  file[fd].watched = false;
+  file[fd].ready = file[fd].edges = 0;
+  return 0;
+}
+int gosi_os_poll_open(void) { return GOS_OK; }
+void gosi_os_poll_after_fork(void) {}
+int gosi_os_poll_watch(int fd, uint64_t tag, bool known) {
+  (void)known;
+  ex_point();
+  file[fd].watched = true;
+  file[fd].tag = tag;
+  file[fd].edges = file[fd].ready;
+  if (file[fd].ready) {
+    poll_word = 1;
+    ex_wake(&poll_word);
+  }
+  return GOS_OK;
+}
+void gosi_os_poll_unwatch(int fd) {
+  ex_point();
+  file[fd].watched = false;
+}
+void gosi_os_poll_break(void) {
+  ex_point();
+  broken_off = true;
+  poll_word = 1;
+  ex_wake(&poll_word);
+}
+static int tell(void (*f)(void *u, uint64_t tag, unsigned bits), void *u) {
+  struct {
+    uint64_t tag;
+    unsigned bits;
+  } event[FILES];
+  int n = 0;
+  for (int i = 0; i < FILES; i++) {
+    if (!file[i].watched || !file[i].edges) continue;
+    event[n].tag = file[i].tag;
+    event[n++].bits = file[i].edges;
+    file[i].edges = 0;
+  }
+  for (int i = 0; i < n; i++) f(u, event[i].tag, event[i].bits);
+  return n;
+}
+int gosi_os_poll(gos_ns until, void (*f)(void *u, uint64_t tag, unsigned bits), void *u) {
+  ex_point();
+  if (until == 0) return tell(f, u), GOS_OK;
+  int why = GOS_OK;
+  if (!broken_off) why = ex_wait(&poll_word, 0, until);
+  ex_point();
+  poll_word = 0;
+  broken_off = false;
+  return tell(f, u) ? GOS_OK : why;
+}
+gos_g **gosi_signal_dispatch(gos_g **tail) { return tail; }
+void gosi_signal_after_fork(void) {}

@@ -1,0 +1,143 @@
+/* A host language's goroutines: inbox, hand-off. SPDX-License-Identifier: Apache-2.0 */
+#include "team.h"
+
+static uint32_t host_lock;
+static int holder_state, fibers;
+static gos_realm *realm;
+static gos_chan *c, *confined;
+static int nsent, nreceived, in_realm;
+
+static void *host_thread_new(void *u) { return u ? NULL : &holder_state; }
+static void host_attach(void *u, void *s) {
+  (void)u, (void)s;
+  ex_mutex_lock(&host_lock);
+  CHECK_EQ(in_realm++, 0);
+}
+static void host_detach(void *u, void *s) {
+  (void)u, (void)s;
+  CHECK_EQ(--in_realm, 0);
+  ex_mutex_unlock(&host_lock);
+}
+static void *host_fiber_new(void *u, char *lo, char *hi) {
+  (void)u, (void)hi;
+  fibers++;
+  return lo;
+}
+static void host_swap(void *u, void *from, void *to) {
+  (void)u, (void)from, (void)to;
+  CHECK_EQ(in_realm, 1);
+}
+static int host_stuck(void *u, void *s, gos_ns age) {
+  (void)u, (void)s;
+  return age > 100000;
+}
+
+static void set_up(void) {
+  static gos_host h = {.size = sizeof h,
+                       .language = "test",
+                       .stack = 65536,
+                       .main_state = &holder_state,
+                       .thread_new = host_thread_new,
+                       .attach = host_attach,
+                       .detach = host_detach,
+                       .fiber_new = host_fiber_new,
+                       .swap = host_swap,
+                       .stuck = host_stuck};
+  int e = GOS_OK;
+  host_attach(NULL, NULL);
+  realm = gos_realm_new(&h, &e);
+  CHECK_EQ(e, GOS_OK);
+  confined = gos_realm_chan(realm, sizeof(int), 0);
+  c = gos_chan_make(sizeof(int), 0);
+}
+static void tear_down(void) {
+  gos_realm_close(realm);
+  host_detach(NULL, NULL);
+}
+static void realm_go(void (*fn)(void *), void *arg) { CHECK_EQ(gos_realm_go(realm, NULL, 0, fn, arg, NULL), GOS_OK); }
+static void tell_main(void) {
+  int v = 1;
+  CHECK_EQ(gos_chan_send(confined, &v), GOS_OK);
+}
+static void wait_for(int n) {
+  for (int v; n-- > 0;) CHECK_EQ(gos_chan_recv(confined, &v), GOS_OK);
+}
+
+/* ---- readied from outside, without the host's lock, while the owner goes to sleep ------------------- */
+static void taker(void *u) {
+  int v = 0, e = gos_chan_recv_dl(c, &v, u ? gos_now() + ex_roll(20000) : GOS_FOREVER);
+  CHECK(e == GOS_OK || (u && e == GOS_TIMEDOUT));
+  nreceived += e == GOS_OK;
+  tell_main();
+}
+static void giver(void *u) {
+  (void)u;
+  int v = 9, e = gos_chan_send(c, &v);
+  CHECK(e == GOS_OK || e == GOS_CLOSED);
+  nsent += e == GOS_OK;
+}
+SCENARIO(realm_inbox, 1, EX_BARE | EX_THREADS) {
+  set_up();
+  realm_go(taker, NULL);
+  realm_go(taker, (void *)(intptr_t)ex_roll(2));
+  int x = ex_thread(giver, NULL), y = ex_thread(giver, NULL);
+  wait_for(2);
+  CHECK_EQ(gos_chan_close(c), GOS_OK); /* a giver too many */
+  host_detach(NULL, NULL);
+  ex_join(x), ex_join(y);
+  host_attach(NULL, NULL);
+  CHECK_EQ(nsent, nreceived);
+  tear_down();
+}
+
+/* ---- a goroutine that blocks: another thread becomes the owner -------------------------------------------- */
+static uint32_t opened;
+static void realm_blocker(void *u) {
+  (void)u;
+  host_detach(NULL, NULL); /* as a language does around a system call */
+  while (!opened) ex_wait(&opened, 0, GOS_FOREVER);
+  host_attach(NULL, NULL);
+  tell_main();
+}
+static void realm_opener(void *u) {
+  (void)u;
+  if (ex_roll(2)) gos_gosched();
+  opened = 1;
+  ex_wake(&opened);
+  ex_wake(&opened);
+  tell_main();
+}
+SCENARIO(realm_handoff, 1, EX_BARE | EX_SYSMON) {
+  set_up();
+  realm_go(realm_blocker, NULL);
+  if (ex_roll(2))
+    realm_go(realm_blocker, NULL), realm_go(realm_opener, NULL), wait_for(3);
+  else
+    realm_go(realm_opener, NULL), wait_for(2);
+  if (ex_roll(2)) gos_sleep(ex_roll(20000));
+  realm_go(realm_opener, NULL);
+  wait_for(1);
+  tear_down();
+}
+
+/* ---- two realms' worth of threads, and C's own: values to and fro ---------------------------------------------- */
+static void realm_timer_user(void *u) {
+  (void)u;
+  gos_ns d = ex_roll(30000), t0 = gos_now();
+  CHECK_EQ(gos_sleep(d), GOS_OK);
+  CHECK(gos_now() >= t0 + d);
+  tell_main();
+}
+SCENARIO(realm_timers, 1, EX_BARE | EX_THREADS) {
+  set_up();
+  for (int i = 0; i < 2; i++) realm_go(realm_timer_user, NULL);
+  int x = ex_thread(giver, NULL);
+  realm_go(taker, NULL);
+  wait_for(3);
+  CHECK_EQ(gos_chan_close(c), GOS_OK); /* a giver too many */
+  host_detach(NULL, NULL);
+  ex_join(x);
+  host_attach(NULL, NULL);
+  CHECK_EQ(nsent, nreceived);
+  tear_down();
+}

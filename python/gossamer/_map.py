@@ -30,7 +30,7 @@ class _Values(ValuesView[_V]):
         return iter([v for _, v in self._of._pairs()])
 
 
-class Map(_Map[_K, _V], MutableMapping[_K, _V]):
+class Map(_Map[_K, _V], MutableMapping[_K, _V]):  # type: ignore[misc]
     """Map()
 
     A mapping for many goroutines and threads: every method is one step, and iteration goes over the

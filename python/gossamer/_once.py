@@ -3,12 +3,12 @@
 
 import functools
 from collections.abc import Callable
-from typing import TypeVar, TypeVarTuple, cast
+from typing import Any, TypeVar, cast
 
 from ._gossamer import _OnceCall
 
 _T = TypeVar("_T")
-_Ts = TypeVarTuple("_Ts")
+_Ts = TypeVar("_Ts", bound=tuple[Any, ...])
 
 
 def once_func(fn: Callable[[], object]) -> Callable[[], None]:
@@ -23,6 +23,6 @@ def once_value(fn: Callable[[], _T]) -> Callable[[], _T]:
     return cast(Callable[[], _T], functools.update_wrapper(_OnceCall(fn, True), fn))
 
 
-def once_values(fn: Callable[[], tuple[*_Ts]]) -> Callable[[], tuple[*_Ts]]:
+def once_values(fn: Callable[[], _Ts]) -> Callable[[], _Ts]:
     """once_value() of a function with several results, a tuple. Go: sync.OnceValues."""
     return once_value(fn)

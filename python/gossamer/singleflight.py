@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from ._gossamer import Chan, RecvChan, go
 from ._map import Map
@@ -13,7 +14,8 @@ _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
 
-class Result(NamedTuple, Generic[_T]):
+@dataclass(frozen=True, slots=True)
+class Result(Generic[_T]):
     """What do_chan() sends. Go: singleflight.Result."""
 
     value: _T | None

@@ -137,11 +137,16 @@ int gos_gomaxprocs(int n);
 /* The most threads the runtime makes for goroutines; n > 0 sets it. Returns the limit before. Where it
    is reached work goes on with the threads there are (Go's debug.SetMaxThreads ends the program). */
 int gos_set_max_threads(int n);
+/* Gives the memory of stacks that no goroutine uses back to the system, but for the few that every
+   processor keeps at hand. Returns how many stacks. It is done now, on this thread: some 1 us a stack.
+   Go: debug.FreeOSMemory. */
+int gos_free_stacks(void);
 /* From here on the running goroutine runs on this OS thread only, and the thread runs nothing else,
    until as many gos_unlock_os_thread() calls. A goroutine that ends while locked ends its thread (the
-   process's first thread sleeps instead). To keep main on the first thread: call it before anything
-   that waits. GOS_OK; GOS_PERM for a goroutine of a binding whose goroutines change threads. Nothing
-   to do, so GOS_OK, on foreign threads. Go: runtime.LockOSThread, UnlockOSThread. */
+   process's first thread sleeps instead); one of a binding only lets go of it, and where no thread can be
+   had for the others of that binding they do run on this one. To keep main on the first thread: call it
+   before anything that waits. GOS_OK; nothing to do on foreign threads. Go: runtime.LockOSThread,
+   UnlockOSThread. */
 int gos_lock_os_thread(void);
 int gos_unlock_os_thread(void); /* GOS_OK, also where it was not locked */
 gos_ns gos_now(void);
@@ -194,13 +199,15 @@ int gos_close(int fd);
    waiting: a full channel misses it. n = 0: all that can be caught, but for those that tell of a fault
    of the program. A channel may be given several times, which adds up, and a signal may have several
    channels. The signals' handlers are taken over until the last gos_signal_stop() or
-   gos_signal_reset(); no other function of this library does that. As in Go, no deadlock is reported
+   gos_signal_reset(), again if somebody else took them meanwhile; no other function of this library does that. As in Go, no deadlock is reported
    while a channel waits for signals. c is retained. Several arrivals may become one.
    GOS_INVAL: c is NULL or confined to a realm, or its elements are not int, or a signal cannot be
    caught; nothing changed. GOS_NOMEM, GOS_SYS(errno). Go: signal.Notify. */
 int gos_signal_notify(gos_chan *c, const int *sigs, int n);
 /* c gets no more signals once this returns; those that came before are in it, where there was room. */
 int gos_signal_stop(gos_chan *c);
+/* The same for these signals only (n = 0: all). */
+int gos_signal_stop_some(gos_chan *c, const int *sigs, int n);
 /* The signals (n = 0: all) are ignored from now on; channels do not get them any more. */
 int gos_signal_ignore(const int *sigs, int n);
 /* Undoes gos_signal_notify and gos_signal_ignore for these signals (n = 0: all). */

@@ -94,6 +94,8 @@ enum { GOS_G_LOCALS = 4 };
 int gos_g_local_key(void);
 void *gos_g_local_get(int key);
 int gos_g_local_set(int key, void *value);
+/* [lock] gos_free_stacks(), with those that the realm keeps. Returns how many. */
+int gos_realm_free_stacks(gos_realm *r);
 /* [lock] A handle more on g. */
 gos_g *gos_g_retain(gos_g *g);
 /* [lock] A channel confined to the realm: no lock of its own, 8-byte elements unless

@@ -96,17 +96,21 @@ static void pipe_counts(bool yes) {
   gosi_lock_drop(&d->lock);
 }
 
+static bool is(const struct sigaction *a, void (*h)(int)) { return !(a->sa_flags & SA_SIGINFO) && a->sa_handler == h; }
 static bool in_place(int sig, void (*h)(int)) {
   struct sigaction now;
-  return sigaction(sig, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == h;
+  return sigaction(sig, NULL, &now) == 0 && is(&now, h);
 }
+static void (*ours(enum disposition how))(int) { return how == TAKEN ? handler : SIG_IGN; }
 
+/* What others put there, before or meanwhile, is kept for put_back. */
 static NOINLINE int take(int sig, enum disposition how) {
   struct sigaction a = {.sa_flags = SA_ONSTACK | SA_RESTART}, old;
-  if (disposition[sig] == how) return GOS_OK;
-  a.sa_handler = how == TAKEN ? handler : SIG_IGN;
+  enum disposition was = disposition[sig];
+  if (was == how && in_place(sig, ours(how))) return GOS_OK;
+  a.sa_handler = ours(how);
   if (sigaction(sig, &a, &old)) return GOS_SYS(errno);
-  if (disposition[sig] == ASIDE) before[sig] = old;
+  if (was == ASIDE || !is(&old, ours(was))) before[sig] = old;
   disposition[sig] = (uint8_t)how;
   return GOS_OK;
 }
@@ -114,7 +118,7 @@ static NOINLINE int take(int sig, enum disposition how) {
 /* What was there before comes back, unless somebody else has replaced ours meanwhile. */
 static void put_back(int sig) {
   if (disposition[sig] == ASIDE) return;
-  if (in_place(sig, disposition[sig] == TAKEN ? handler : SIG_IGN)) sigaction(sig, &before[sig], NULL);
+  if (in_place(sig, ours(disposition[sig]))) sigaction(sig, &before[sig], NULL);
   disposition[sig] = ASIDE;
 }
 
@@ -235,14 +239,21 @@ int gos_signal_notify(gos_chan *c, const int *sigs, int n) {
   return e;
 }
 
-int gos_signal_stop(gos_chan *c) {
-  if (!c) return GOS_INVAL;
+static int stop(gos_chan *c, uint64_t set) {
   gos_mutex_lock(&control);
   flush();
-  unwatch(c, UINT64_MAX);
+  unwatch(c, set);
   tidy();
   gos_mutex_unlock(&control);
   return GOS_OK;
+}
+
+int gos_signal_stop(gos_chan *c) { return c ? stop(c, UINT64_MAX) : GOS_INVAL; }
+
+int gos_signal_stop_some(gos_chan *c, const int *sigs, int n) {
+  uint64_t set;
+  int e = c ? read_set(sigs, n, &set) : GOS_INVAL;
+  return e ? e : stop(c, set);
 }
 
 int gos_signal_ignore(const int *sigs, int n) {

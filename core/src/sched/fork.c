@@ -37,6 +37,8 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
     r->closed = 1; /* none of its goroutines lives */
     return;
   }
+  if (m->locked != m->cur) m->locked = NULL;
+  r->locks = m->locked != NULL;
   r->home = r->owner = m;
   r->main = r->cur = m->cur;
   r->idle = REALM_BUSY;

@@ -4,18 +4,39 @@
  * P away and sleeps. Another thread that comes to run the goroutine hands over the P it has, and looks for another.
  * Such a thread starts no others: a new one would begin with whatever the goroutine did to its own (namespaces,
  * capabilities); the monitor does it instead.
+ *
+ * A realm's goroutines have no P to hand over but the realm's queue: see send_elsewhere in realm.c. There a locked
+ * goroutine's end only unlocks its thread: threads have host state, and stay.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sched/realm.h"
 #include "sched/sched.h"
 
+static void realm_lock(gosi_m *m, gos_g *g) {
+  if (m->locked == g) {
+    m->locks++;
+    return;
+  }
+  if (m->locked) return; /* another one's: g runs here only for want of a thread */
+  m->locks = 1;
+  m->locked = g;
+  g->m = m;
+  gosi_store(&g->flags, (uint8_t)(g->flags | GF_LOCKED));
+  g->realm->locks++;
+}
+void gosi_realm_unlock(gosi_m *m, gos_g *g) {
+  m->locks = 0;
+  m->locked = NULL;
+  gosi_store(&g->flags, (uint8_t)(g->flags & ~GF_LOCKED));
+  g->realm->locks--;
+}
+
 int gos_lock_os_thread(void) {
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
-  int e = GOS_OK;
   if (g->flags & GF_FOREIGN) {
     /* It is its thread. */
   } else if (g->realm) {
-    if (!(g->realm->host.flags & GOS_HOST_PINNED)) e = GOS_PERM;
+    if (!(g->realm->host.flags & GOS_HOST_PINNED)) realm_lock(m, g);
   } else if (m->locks++ == 0) {
     m->pinned = M_LOCKED;
     m->locked = g;
@@ -23,16 +44,20 @@ int gos_lock_os_thread(void) {
     gosi_store(&g->flags, (uint8_t)(g->flags | GF_LOCKED));
   }
   gosi_leave_m(m);
-  return e;
+  return GOS_OK;
 }
 
 int gos_unlock_os_thread(void) {
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
   if ((g->flags & GF_LOCKED) && --m->locks == 0) {
-    m->pinned = 0;
-    m->locked = NULL;
-    gosi_store(&g->flags, (uint8_t)(g->flags & ~GF_LOCKED));
+    if (g->realm) {
+      gosi_realm_unlock(m, g);
+    } else {
+      m->pinned = 0;
+      m->locked = NULL;
+      gosi_store(&g->flags, (uint8_t)(g->flags & ~GF_LOCKED));
+    }
   }
   gosi_leave_m(m);
   return GOS_OK;

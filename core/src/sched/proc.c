@@ -609,6 +609,8 @@ static void park(gosi_m *m, gos_g *g) {
   if (unlikely(g->flags & (GF_FOREIGN | GF_LOCKED))) {
     if (g->flags & GF_FOREIGN) {
       gosi_foreign_park(m);
+    } else if (g->realm) {
+      gosi_realm_park(m);
     } else { /* this thread runs no other */
       m->cur = NULL;
       gosi_context_switch(&g->ctx, &m->g0, false);

@@ -171,6 +171,16 @@ ALWAYS_INLINE bool wants_home(gos_realm *r, gosi_m *m, gos_g *g) {
   return g == r->main && m != r->home && gosi_load(&r->home->in_list);
 }
 
+/* Where goroutines are locked to threads: those run nothing else, and elsewhere nothing runs that is locked. */
+static NOINLINE bool wrong_thread(gos_realm *r, gosi_m *m, gos_g *g) {
+  if (g->flags & GF_LOCKED) return g->m != m;
+  return m->locked || (wants_home(r, m, g) && !r->home->locked);
+}
+
+ALWAYS_INLINE bool elsewhere(gos_realm *r, gosi_m *m, gos_g *g) {
+  return unlikely(r->locks) ? wrong_thread(r, m, g) : wants_home(r, m, g);
+}
+
 void gosi_realm_park(gosi_m *m) {
   gos_g *g = m->cur;
   gos_realm *r = g->realm;
@@ -182,7 +192,7 @@ void gosi_realm_park(gosi_m *m) {
       return;
     }
     if (!n) break;
-    if (unlikely(wants_home(r, m, n))) {
+    if (unlikely(elsewhere(r, m, n))) {
       m->next_g = n;
       break;
     }
@@ -201,7 +211,7 @@ bool gosi_realm_yield(gosi_m *m, gos_g *g) {
   gos_g *n;
   do {
     if (!(n = queue_take(r, m))) return false;
-    if (unlikely(wants_home(r, m, n))) {
+    if (unlikely(elsewhere(r, m, n))) {
       queue_put(r, g);
       m->next_g = n;
       to_loop(r, m, g);
@@ -218,6 +228,7 @@ bool gosi_realm_yield(gosi_m *m, gos_g *g) {
 static gosi_fiber *finish(gos_realm *r, gosi_m *m, gos_g *g) {
   gosi_fiber *f = g->fiber;
   g->fiber = NULL;
+  if (unlikely(g->flags & GF_LOCKED)) gosi_realm_unlock(m, g);
   gosi_store(&r->ended, r->ended + 1);
   gosi_g_finish(m, &r->gs, g);
   return f;
@@ -226,7 +237,7 @@ static gosi_fiber *finish(gos_realm *r, gosi_m *m, gos_g *g) {
 static _Noreturn void leave_for_good(gos_realm *r, gosi_m *m, gosi_fiber *f, gosi_context *ctx, gos_g *next) {
   void *from = f ? f->host : r->host.main_state;
   if (next && (next->fiber || next == r->main) && f && f->cls == r->cls && !GOSI_TSAN && !GOSI_ASAN &&
-      !wants_home(r, m, next)) {
+      !elsewhere(r, m, next)) {
     fiber_back(r, f); /* only this thread can take it, after it has left it */
     run_on(r, m, &m->junk, from, next);
   }
@@ -249,7 +260,8 @@ static void realm_g_main(void *arg) {
     gosi_context ctx = g->ctx;
     gosi_fiber *f = finish(r, m, g);
     gos_g *n = gosi_load(&r->owner) == m ? queue_take(r, m) : NULL;
-    bool pass_on = n && !n->fiber && n != r->main && n->cls == f->cls && !GOSI_TSAN && !GOSI_ASAN;
+    bool pass_on =
+        n && !n->fiber && n->cls == f->cls && !elsewhere(r, m, n) && n != r->main && !GOSI_TSAN && !GOSI_ASAN;
     if (!pass_on) leave_for_good(r, m, f, &ctx, n);
     /* The next one is fresh: it goes on with this stack and host state. */
     credit_back(r, f->cls);
@@ -320,6 +332,14 @@ static _Noreturn void sleep_for_ever(void) {
   for (;;) gosi_os_wait(&never, 0, GOS_FOREVER);
 }
 
+static void count_thread(gos_realm *r, int d) {
+  gosi_add(&r->nms, d);
+  gosi_add(&r->awake, d);
+  gosi_lock_take(&gosi_rt.lock);
+  gosi_rt.nthreads += d;
+  gosi_lock_drop(&gosi_rt.lock);
+}
+
 static void realm_sleep(gos_realm *r, gosi_m *m) {
   gos_ns until = GOS_FOREVER;
   bool owner = gosi_load(&r->owner) == m;
@@ -363,6 +383,12 @@ static void realm_sleep(gos_realm *r, gosi_m *m) {
   do_tasks(r, m);
 }
 
+static void give_queue(gos_realm *r, gosi_m *to, gos_g *g) {
+  to->next_g = g;
+  gosi_store(&r->owner, to);
+  gosi_store_seq(&r->idle, (uint32_t)REALM_WAKING);
+}
+
 /* Gives the queue to the home thread, to run main there. False: it is not asleep any more. */
 static bool send_home(gos_realm *r, gos_g *g) {
   gosi_lock_take(&r->lock);
@@ -370,11 +396,65 @@ static bool send_home(gos_realm *r, gos_g *g) {
   if (there) remove_idle_locked(r, r->home);
   gosi_lock_drop(&r->lock);
   if (!there) return false;
-  r->home->next_g = g;
-  gosi_store(&r->owner, r->home);
-  gosi_store_seq(&r->idle, (uint32_t)REALM_WAKING);
+  give_queue(r, r->home, g);
   gosi_m_wake(r->home);
   return true;
+}
+
+/* Gives the queue to the thread that g is locked to. It does not run: it sleeps, or has been woken and is about to
+   take the host's lock, and then finds g. */
+static void send_locked(gos_realm *r, gos_g *g) {
+  gosi_m *to = g->m;
+  gosi_lock_take(&r->lock);
+  bool there = to->in_list;
+  if (there) remove_idle_locked(r, to);
+  gosi_lock_drop(&r->lock);
+  give_queue(r, to, g);
+  if (there) gosi_m_wake(to);
+}
+
+static void *thread_main(void *arg);
+
+/* A thread for g, with host state. NULL: none can be had. */
+static gosi_m *new_thread_for(gos_realm *r, gos_g *g) {
+  if (gosi_load(&r->nms) >= gosi_load(&gosi_rt.maxthreads)) return NULL;
+  gosi_m *m = gosi_m_new();
+  void *state = m && r->host.thread_new ? r->host.thread_new(r->host.u) : NULL;
+  if (!m || (r->host.thread_new && !state)) {
+    gosi_free(m);
+    return NULL;
+  }
+  m->realm = r;
+  m->host = state;
+  m->next_g = g;
+  count_thread(r, 1);
+  if (gosi_os_thread(thread_main, m, THREAD_STACK) == GOS_OK) return m;
+  count_thread(r, -1);
+  gosi_free(m);
+  return NULL;
+}
+
+/* g's thread is not this one, which is locked to another goroutine: gives the queue to one that is not. */
+static bool send_off(gos_realm *r, gos_g *g) {
+  gosi_lock_take(&r->lock);
+  gosi_m *m = r->idle_ms;
+  while (m && m->locked) m = m->link;
+  if (m) remove_idle_locked(r, m);
+  gosi_lock_drop(&r->lock);
+  bool wake = m != NULL;
+  if (!m && !(m = new_thread_for(r, g))) return false; /* then it runs here: better than not at all */
+  give_queue(r, m, g);
+  if (wake) gosi_m_wake(m);
+  return true;
+}
+
+/* False: g is to run here after all. */
+static bool send_elsewhere(gos_realm *r, gosi_m *m, gos_g *g) {
+  if (g->flags & GF_LOCKED) {
+    send_locked(r, g);
+    return true;
+  }
+  return m->locked ? send_off(r, g) : send_home(r, g);
 }
 
 void gosi_realm_loop(gosi_m *m) {
@@ -390,7 +470,7 @@ void gosi_realm_loop(gosi_m *m) {
     if (!g && gosi_load(&r->owner) == m) g = queue_take(r, m);
     if (!g)
       realm_sleep(r, m);
-    else if (!wants_home(r, m, g) || !send_home(r, g))
+    else if (!elsewhere(r, m, g) || !send_elsewhere(r, m, g))
       run_on(r, m, &m->g0, m->host, g);
   }
 }
@@ -402,13 +482,9 @@ static void *thread_main(void *arg) {
   gosi_os_name_thread("gossamer-realm");
   gosi_os_alt_stack();
   gosi_context_adopt(&m->g0);
-  if (r->host.thread_new && !(m->host = r->host.thread_new(r->host.u))) {
+  if (!m->host && r->host.thread_new && !(m->host = r->host.thread_new(r->host.u))) {
     gosi_store(&r->handing, 0u);
-    gosi_sub(&r->awake, 1);
-    gosi_sub(&r->nms, 1);
-    gosi_lock_take(&gosi_rt.lock);
-    gosi_rt.nthreads--;
-    gosi_lock_drop(&gosi_rt.lock);
+    count_thread(r, -1);
     gosi_tls_m = NULL;
     gosi_free(m);
     return NULL;
@@ -452,6 +528,7 @@ bool gosi_home_context(gosi_m *m, size_t size) {
 static bool send_thread(gos_realm *r, uint32_t task) {
   gosi_lock_take(&r->lock);
   gosi_m *m = r->idle_ms;
+  while (m && m->locked && (task & M_TAKE)) m = m->link; /* it would have to give the queue away again */
   if (m) remove_idle_locked(r, m);
   gosi_lock_drop(&r->lock);
   if (m) {
@@ -465,17 +542,9 @@ static bool send_thread(gos_realm *r, uint32_t task) {
   m->realm = r;
   m->task = task;
   m->task_tick = r->seen_tick;
-  gosi_add(&r->nms, 1);
-  gosi_add(&r->awake, 1);
-  gosi_lock_take(&gosi_rt.lock);
-  gosi_rt.nthreads++;
-  gosi_lock_drop(&gosi_rt.lock);
+  count_thread(r, 1);
   if (gosi_os_thread(thread_main, m, THREAD_STACK) == GOS_OK) return true;
-  gosi_sub(&r->nms, 1);
-  gosi_sub(&r->awake, 1);
-  gosi_lock_take(&gosi_rt.lock);
-  gosi_rt.nthreads--;
-  gosi_lock_drop(&gosi_rt.lock);
+  count_thread(r, -1);
   gosi_free(m);
   return false;
 }
@@ -678,6 +747,16 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
   gosi_ready_home(m, g);
   return GOS_OK;
 }
+
+int gos_realm_free_stacks(gos_realm *r) {
+  for (gosi_fiber *f = r->stacks; f; f = r->stacks) {
+    r->stacks = f->next;
+    if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
+    gosi_stack_put(f);
+  }
+  return gosi_stack_discard();
+}
+int gos_free_stacks(void) { return gosi_stack_discard(); }
 
 gos_g *gos_self(void) {
   gosi_m *m = gosi_tls_m;

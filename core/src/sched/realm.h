@@ -31,6 +31,7 @@ struct gos_realm {
   gosi_m *idle_ms;    /* [lock] threads asleep, the owner among them */
   int nms;            /* [lock] */
   int awake;          /* [any] threads not asleep */
+  int locks;          /* [host] goroutines locked to a thread */
   uint32_t handing;   /* [any] a thread is on its way to take over */
   uint32_t kicking;   /* [any] a thread is on its way to kick main */
   uint32_t closed;    /* [any] */
@@ -39,5 +40,8 @@ struct gos_realm {
   gos_ns seen_since;
   uint64_t handoffs, created, ended;
 };
+
+/* [host] g is locked to its thread m, and is no longer. */
+void gosi_realm_unlock(gosi_m *m, gos_g *g);
 
 #endif

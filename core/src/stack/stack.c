@@ -179,6 +179,20 @@ void gosi_stack_put(gosi_fiber *f) {
   pthread_mutex_unlock(&p->lock);
 }
 
+/* The page with the header stays: it is what links them. */
+int gosi_stack_discard(void) {
+  int n = 0;
+  for (unsigned c = STACK_CLASS_MIN; c <= STACK_CLASS_MAX; c++) {
+    pthread_mutex_lock(&pools[c].lock);
+    for (gosi_fiber *f = pools[c].free; f; f = f->next, n++) {
+      char *end = (char *)((uintptr_t)f & ~(uintptr_t)(GOSI_PAGE - 1));
+      if (end > f->lo) gosi_os_discard(f->lo, (size_t)(end - f->lo));
+    }
+    pthread_mutex_unlock(&pools[c].lock);
+  }
+  return n;
+}
+
 void gosi_stack_stats(size_t *stacks, size_t *bytes) {
   *stacks = *bytes = 0;
   for (unsigned c = STACK_CLASS_MIN; c <= STACK_CLASS_MAX; c++) {

@@ -116,6 +116,10 @@ PyObject *go_done(PyObject *g);
 void go_site_of(PyObject *code, int lasti, char *buf, size_t n);
 /* Reports what nobody collected; at exit. */
 void go_report_all(void);
+/* "goroutine 7 [name]: unhandled exception (created ...)" */
+PyObject *go_headline(PyObject *g);
+/* The goroutine that was to report late exceptions could not start. */
+void go_grace_failed(void);
 /* The goroutine could not start: it ends with MemoryError. */
 void go_start_failed(PyObject *g);
 void go_site(PyObject *g, char *buf, size_t n);
@@ -125,6 +129,15 @@ PyObject *go_interrupt_type(void);
 int go_copy_context(PyObject **context);
 int go_init(PyObject *module);
 extern PyMethodDef go_methods[];
+
+/* ---- report.c: what becomes of an exception that nobody collects ---------------------------- */
+/* May run Python code; leaves no exception. */
+void report_exception(PyObject *g, PyObject *error);
+extern PyMethodDef report_methods[];
+
+/* ---- bridge.c ------------------------------------------------------------------------------- */
+/* module.name(a, b), of what is written in Python; b may be NULL. */
+PyObject *call_python(const char *module, const char *name, PyObject *a, PyObject *b);
 
 /* ---- select.c, sync.c, runtime.c ----------------------------------------------------------- */
 int select_init(PyObject *module);

@@ -129,6 +129,8 @@ static PyObject *chan_close(chan *c, PyObject *ignored) {
   return PyBool_FromLong(e == GOS_OK); /* idempotent: False for a later close */
 }
 
+static PyObject *chan_asend(PyObject *c, PyObject *v) { return call_python("gossamer._async", "asend", c, v); }
+
 static PyObject *chan_enter(chan *c, PyObject *ignored) {
   (void)ignored;
   return Py_NewRef(c);
@@ -199,6 +201,12 @@ static PyObject *chan_next(chan *c) {
   return e == GOS_CLOSED ? NULL : raise_code(e, "recv");
 }
 
+static PyObject *chan_arecv(PyObject *c, PyObject *ignored) {
+  (void)ignored;
+  return call_python("gossamer._async", "arecv", c, NULL);
+}
+static PyObject *chan_anext(PyObject *c) { return call_python("gossamer._async", "anext", c, NULL); }
+
 /* ---- looking at it ------------------------------------------------------------------------ */
 static Py_ssize_t chan_len(chan *c) { return (Py_ssize_t)gos_chan_len(c->ch); }
 static int chan_bool(chan *c) {
@@ -248,6 +256,8 @@ PyObject *chan_of(PyObject *source) {
        "close($self, /)\n--\n\nNo more values; those inside can still be received. True for the call that closed "     \
        "it,\n"                                                                                                         \
        "False for a later one. The nil channel raises ValueError. Go: close(ch), which panics the second time."},      \
+      {"asend", chan_asend, METH_O,                                                                                    \
+       "asend($self, v, /)\n--\n\nsend() for asyncio: 'await ch.asend(v)'. A task that is cancelled has not sent."},   \
       {"__enter__", METHOD(chan_enter), METH_NOARGS, NULL}, {                                                          \
     "__exit__", METHOD(chan_exit), METH_VARARGS, NULL                                                                  \
   }
@@ -259,6 +269,10 @@ PyObject *chan_of(PyObject *source) {
       {"recv_ok", METHOD(chan_recv_ok), METH_FASTCALL | METH_KEYWORDS,                                                 \
        "recv_ok($self, timeout=None, *, ctx=None)\n--\n\n"                                                             \
        "(value, True), or (None, False) when the channel is closed and drained. Go: v, ok := <-ch."},                  \
+      {"arecv", chan_arecv, METH_NOARGS,                                                                               \
+       "arecv($self, /)\n--\n\nrecv() for asyncio: 'await ch.arecv()'; 'async for v in ch' ends when it is closed "    \
+       "and\n"                                                                                                         \
+       "drained. A task that is cancelled has received nothing."},                                                     \
   {                                                                                                                    \
     "try_recv", METHOD(chan_try_recv), METH_FASTCALL | METH_KEYWORDS,                                                  \
         "A value if one is ready, else default; without default WouldBlock is raised. A channel that is closed\n"      \
@@ -311,6 +325,8 @@ static PyType_Slot recv_slots[] = {
     {Py_tp_methods, recv_methods},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, chan_next},
+    {Py_am_aiter, PyObject_SelfIter},
+    {Py_am_anext, chan_anext},
     {Py_tp_doc,
      "The receiving end of a channel: recv, recv_ok, try_recv, iteration. From Chan.receiver(). Go: <-chan T."},
     {0, NULL},
@@ -322,6 +338,8 @@ static PyType_Slot chan_slots[] = {
     {Py_tp_methods, chan_methods},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, chan_next},
+    {Py_am_aiter, PyObject_SelfIter},
+    {Py_am_anext, chan_anext},
     {Py_tp_doc, "Chan(cap=0, *, name=None)\n--\n\n"
                 "A channel for cap values; 0 makes sender and receiver meet. Every goroutine and every thread may\n"
                 "use it. A negative capacity raises ValueError. Iteration ends when it is closed and drained;\n"

@@ -21,8 +21,10 @@ struct goroutine {
   PyObject *code;                                            /* where it was created */
   PyObject *weak;
   uint64_t creator;
+  gos_ns died; /* with an exception */
   int lasti;
   bool ended, collected, is_main;
+  bool orphan; /* its last reference is that of uncollected */
   Py_ssize_t nargs;
   PyObject *args[1]; /* [0] is the callee's to use; then arguments, then keyword values */
 };
@@ -32,6 +34,8 @@ static PyTypeObject *Go_type;
 static struct goroutine live = {.prev = &live, .next = &live},
                         uncollected = {.prev = &uncollected, .next = &uncollected};
 static goroutine *main_object;
+static bool orphans;
+static PyObject *goexit_type;
 
 static void list_add(goroutine *head, goroutine *g) {
   g->prev = head->prev;
@@ -88,9 +92,14 @@ static int goroutine_traverse(goroutine *g, visitproc visit, void *arg) {
 }
 
 static void report(goroutine *g);
+static bool to_be_reported(goroutine *g) { return g->ended && g->error && !g->collected; }
+
+/* Nobody can ask for the exception any more. The hook may bring the object back to life. */
+static void goroutine_finalize(goroutine *g) {
+  if (to_be_reported(g)) report(g);
+}
 
 static int goroutine_clear(goroutine *g) {
-  if (g->next && g->ended) report(g);
   drop_call(g);
   Py_CLEAR(g->result);
   Py_CLEAR(g->error);
@@ -102,6 +111,7 @@ static int goroutine_clear(goroutine *g) {
 }
 
 static void goroutine_dealloc(goroutine *g) {
+  if (UNLIKELY(to_be_reported(g)) && PyObject_CallFinalizerFromDealloc((PyObject *)g) < 0) return;
   PyObject_GC_UnTrack(g);
   if (UNLIKELY(g->weak != NULL)) PyObject_ClearWeakRefs((PyObject *)g);
   goroutine_clear(g);
@@ -110,7 +120,8 @@ static void goroutine_dealloc(goroutine *g) {
   Py_XDECREF(g->done);
   Py_XDECREF(g->code);
   if (g->h) gos_release(g->h);
-  if (LIKELY(Py_SIZE(g) == SLOTS && nspare < SPARE_MAX)) {
+  /* One that was finalized bears a mark that keeps it from being finalized again. */
+  if (LIKELY(Py_SIZE(g) == SLOTS && nspare < SPARE_MAX && !PyObject_GC_IsFinalized((PyObject *)g))) {
     g->next = spare;
     spare = g;
     nspare++;
@@ -133,35 +144,79 @@ void go_site_of(PyObject *code, int lasti, char *buf, size_t n) {
 
 void go_site(PyObject *o, char *buf, size_t n) { go_site_of(((goroutine *)o)->code, ((goroutine *)o)->lasti, buf, n); }
 
-/* The exception nobody asked for goes to stderr, once. */
+/* Once. */
 static void report(goroutine *g) {
   if (g->next) list_remove(g);
-  if (!g->error || g->collected) return;
+  if (!to_be_reported(g)) return;
   g->collected = true;
-  char site[512], by[48] = "";
-  go_site((PyObject *)g, site, sizeof site);
-  if (g->creator) snprintf(by, sizeof by, " by goroutine %llu", (unsigned long long)g->creator);
   PyObject *type, *value, *tb;
   PyErr_Fetch(&type, &value, &tb);
-  PySys_FormatStderr("goroutine %llu%s%V%s: unhandled exception (created%s%s%s)\n", (unsigned long long)gos_g_id(g->h),
-                     g->name ? " [" : "", g->name, "", g->name ? "]" : "", by, *site ? " at " : "", site);
-  PyObject *trace = PyException_GetTraceback(g->error);
-  PyErr_Display((PyObject *)Py_TYPE(g->error), g->error, trace);
-  Py_XDECREF(trace);
-  PyErr_Clear();
+  report_exception((PyObject *)g, g->error);
   PyErr_Restore(type, value, tb);
 }
 
-void go_report_all(void) {
-  while (uncollected.next != &uncollected) report(uncollected.next);
+PyObject *go_headline(PyObject *o) {
+  goroutine *g = (goroutine *)o;
+  char site[512], by[48] = "";
+  go_site(o, site, sizeof site);
+  if (g->creator) snprintf(by, sizeof by, " by goroutine %llu", (unsigned long long)g->creator);
+  return PyUnicode_FromFormat("goroutine %llu%s%V%s: unhandled exception (created%s%s%s)",
+                              (unsigned long long)gos_g_id(g->h), g->name ? " [" : "", g->name, "", g->name ? "]" : "",
+                              by, *site ? " at " : "", site);
 }
+
+/* Those that died before then. What is left: when the next one's time comes, GOS_FOREVER: none. */
+static gos_ns report_older(gos_ns than) {
+  for (goroutine *g = uncollected.next; g != &uncollected; g = uncollected.next) {
+    if (g->died > than) return g->died;
+    bool orphan = g->orphan;
+    g->orphan = false;
+    Py_INCREF(g);
+    report(g);
+    Py_DECREF(g);
+    if (orphan) Py_DECREF(g);
+  }
+  return GOS_FOREVER;
+}
+void go_report_all(void) { report_older(GOS_FOREVER); }
+
+/* An exception whose handle is held may still be collected, for a second; then it is reported all the same. */
+enum { GRACE = 1000 * 1000 * 1000 };
+static gos_timer *grace;
+static bool grace_runs;
+
+static void grace_start(gos_ns d);
+static void grace_over(void *arg) {
+  (void)arg;
+  grace_runs = false;
+  gos_ns next = report_older(gos_now() - GRACE);
+  if (next != GOS_FOREVER) grace_start(next + GRACE - gos_now());
+}
+static void grace_start(gos_ns d) {
+  if (grace_runs) return;
+  if (grace)
+    grace_runs = gos_timer_reset(grace, d) >= 0;
+  else
+    grace_runs = (grace = gos_realm_after_func(realm, d, grace_over, NULL)) != NULL;
+}
+void go_grace_failed(void) { grace_runs = false; }
 
 static void collected(goroutine *g) {
   g->collected = true;
   if (g->ended && g->next) list_remove(g);
+  if (LIKELY(!g->orphan)) return;
+  g->orphan = false;
+  Py_DECREF(g); /* whoever asks has another */
 }
 
 /* ---- a goroutine's life ------------------------------------------------------------------ */
+/* The ways in which a goroutine ends because it was told to, or said so itself, are no news. */
+static bool asked_for(PyObject *error) {
+  return PyErr_GivenExceptionMatches(error, PyExc_SystemExit) ||
+         (PyErr_GivenExceptionMatches(error, err_Canceled) &&
+          !PyErr_GivenExceptionMatches(error, err_DeadlineExceeded));
+}
+
 /* Takes over result and error, and the scheduler's reference. Its waiters wake after this. */
 static void end(goroutine *g, PyObject *result, PyObject *error) {
   PyObject *wg = g->wg;
@@ -172,7 +227,10 @@ static void end(goroutine *g, PyObject *result, PyObject *error) {
   list_remove(g);
   g->ended = true;
   if (UNLIKELY(error != NULL)) {
-    list_add(&uncollected, g);
+    g->collected = asked_for(error);
+    g->died = gos_now();
+    if (!g->collected) list_add(&uncollected, g);
+    if (!g->collected && Py_REFCNT(g) > 1) grace_start(GRACE);
     if (Py_REFCNT(g) == 1) report(g); /* nobody holds a handle */
   }
   if (wg) {
@@ -193,16 +251,22 @@ static void run(goroutine *g, struct state *st) {
   }
   PyObject *result =
       PyObject_Vectorcall(g->fn, g->args + 1, (size_t)g->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, g->kwnames);
+  if (UNLIKELY(!result) && PyErr_ExceptionMatches(goexit_type)) {
+    PyErr_Clear();
+    result = Py_NewRef(Py_None);
+  }
   PyObject *error = result ? NULL : compat_take_exception();
   drop_call(g);
   compat_ts_reset(ts);
   if (UNLIKELY(realm_gone()) && !state_here) { /* the child of a fork() in this goroutine: its only thread ends here */
     g->error = error;
+    g->ended = true;
     report(g);
     exit(error ? 1 : 0);
   }
   st->g = NULL;
   end(g, result, error);
+  if (UNLIKELY(error != NULL)) compat_ts_reset(ts); /* the report may have left something behind */
 }
 
 static void entry(void *arg) { run(arg, realm_state()); }
@@ -210,9 +274,19 @@ static void entry(void *arg) { run(arg, realm_state()); }
 void go_start_failed(PyObject *o) {
   goroutine *g = (goroutine *)o;
   PyErr_SetString(PyExc_MemoryError, "the goroutine could not start: no memory for its stack");
-  PyObject *error = compat_take_exception();
+  g->error = compat_take_exception();
+  g->died = gos_now();
+  g->ended = true;
   drop_call(g);
-  end(g, NULL, error);
+  PyObject *wg = g->wg;
+  g->wg = NULL;
+  list_remove(g);
+  /* Called from within the scheduler, where no Python code may run: the report comes with the next go(). */
+  list_add(&uncollected, g);
+  g->orphan = orphans = true;
+  if (!wg) return;
+  waitgroup_done(wg);
+  Py_DECREF(wg);
 }
 
 int go_copy_context(PyObject **context) {
@@ -249,11 +323,23 @@ static int apply(goroutine *g, const struct options *o) {
   return merged ? PyDict_Update(merged, o->labels) : -1;
 }
 
+static void report_orphans(void) {
+  orphans = false;
+  for (goroutine *g = uncollected.next; g != &uncollected; g = g->next) {
+    if (!g->orphan) continue;
+    g->orphan = false;
+    grace_start(GRACE);
+    Py_DECREF(g); /* the finalizer reports it, unless a handle is held */
+    g = &uncollected;
+  }
+}
+
 static PyObject *spawn(const struct options *o, PyObject *fn, PyObject *const *args, Py_ssize_t nargs,
                        PyObject *kwnames, PyObject *wg) {
   if (UNLIKELY(!PyCallable_Check(fn)))
     return PyErr_Format(PyExc_TypeError, "a goroutine needs a callable, not %.100s", Py_TYPE(fn)->tp_name);
   if (UNLIKELY(realm_enter() < 0)) return NULL;
+  if (UNLIKELY(orphans)) report_orphans();
   Py_ssize_t n = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
   goroutine *g = goroutine_alloc(n + 1);
   if (!g) return NULL;
@@ -419,6 +505,17 @@ static PyObject *get_frame(goroutine *g, void *u) {
   return f ? f : Py_NewRef(Py_None);
 }
 
+static PyObject *goroutine_stack(goroutine *g, PyObject *ignored) {
+  PyObject *frame = get_frame(g, NULL), *r = frame ? call_python("gossamer.runtime", "_summary", frame, NULL) : NULL;
+  (void)ignored;
+  Py_XDECREF(frame);
+  return r;
+}
+
+static PyObject *goroutine_await(goroutine *g) {
+  return call_python("gossamer._async", "await_goroutine", (PyObject *)g, NULL);
+}
+
 static PyObject *goroutine_repr(goroutine *g) {
   char site[512];
   gos_info info = info_of(g);
@@ -542,7 +639,27 @@ fail:
   return NULL;
 }
 
+/* Go's words: the other goroutines go on; when none is left, that is a deadlock. */
+static PyObject *goexit_main(void) {
+  int e;
+  do WAIT(e, GOS_FOREVER, until, gos_chan_recv_dl(NULL, NULL, until));
+  while (e == GOS_CANCELED);
+  return raise_code(e, "goexit");
+}
+
+static PyObject *go_exit(PyObject *self, PyObject *ignored) {
+  (void)self, (void)ignored;
+  if (realm_enter() < 0) return NULL;
+  if (state_here->kind == MAIN) return goexit_main();
+  PyErr_SetNone(state_here->kind == THREAD ? PyExc_SystemExit : goexit_type);
+  return NULL;
+}
+
 PyMethodDef go_methods[] = {
+    {"goexit", go_exit, METH_NOARGS,
+     "goexit()\n--\n\nEnds the running goroutine: it unwinds, finally and with do their work, and it returns None to "
+     "those who\njoin it. In the main goroutine it waits until the others have ended, and raises Deadlock then. "
+     "Go: runtime.Goexit."},
     {"goroutines", list_goroutines, METH_NOARGS, "goroutines()\n--\n\nThe goroutines that have not ended, main first."},
     {NULL, NULL, 0, NULL},
 };
@@ -556,6 +673,10 @@ static PyMethodDef methods[] = {
      "exception($self, /)\n--\n\nThe exception it ended with; None when it returned, or has not ended. Does not wait."},
     {"interrupt", METHOD(goroutine_interrupt), METH_FASTCALL | METH_KEYWORDS,
      "Ends its current wait, or its next one, by raising exc there. False when it has ended already."},
+    {"stack", METHOD(goroutine_stack), METH_NOARGS,
+     "stack($self, /)\n--\n\nIts Python frames, outermost first, as a traceback.StackSummary; empty before it begins "
+     "and "
+     "after it has\nended."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     REFUSE_COPY,
     {NULL, NULL, 0, NULL},
@@ -580,14 +701,17 @@ static PyType_Slot slots[] = {
     {Py_tp_dealloc, goroutine_dealloc},
     {Py_tp_traverse, goroutine_traverse},
     {Py_tp_clear, goroutine_clear},
+    {Py_tp_finalize, goroutine_finalize},
+    {Py_am_await, goroutine_await},
     {Py_tp_repr, goroutine_repr},
     {Py_tp_methods, methods},
     {Py_tp_getset, getset},
     {Py_tp_members, members},
     {Py_tp_doc,
      "A goroutine, as go() returns it. Keeping it is optional: dropping it leaves the goroutine running.\n\n"
-     "An exception that nobody collects (join, exception) is reported on stderr: when the goroutine ends if no\n"
-     "handle is held, else when the handle is dropped, at the latest when the program ends."},
+     "An exception that nobody collects (join, await, exception) is reported once, to stderr unless\n"
+     "runtime.set_panic() says otherwise: when the goroutine ends if no handle is held, else when the handle is\n"
+     "dropped, a second after the end, or when the program ends. Canceled and SystemExit are not reported."},
     {0, NULL},
 };
 static PyType_Spec spec = {
@@ -622,6 +746,8 @@ static PyType_Spec using_spec = {"gossamer._gossamer._Go", sizeof(go_object), 0,
                                  using_slots};
 
 int go_init(PyObject *m) {
+  goexit_type = PyErr_NewException("gossamer._gossamer._Goexit", PyExc_BaseException, NULL);
+  if (!goexit_type) return -1;
   if (!(Goroutine_type = add_type(m, &spec, NULL)) || !(Go_type = add_type(NULL, &using_spec, NULL))) return -1;
   go_object *go = go_alloc();
   if (!go) return -1;

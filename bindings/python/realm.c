@@ -150,7 +150,9 @@ static int host_alone(void *u) {
 static void host_start_failed(void *u, void *arg) {
   (void)u;
   PyObject *o = arg;
-  if (Py_IS_TYPE(o, Goroutine_type))
+  if (!o)
+    go_grace_failed();
+  else if (Py_IS_TYPE(o, Goroutine_type))
     go_start_failed(o);
   else
     timer_start_failed(o);

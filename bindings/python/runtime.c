@@ -45,18 +45,50 @@ static PyObject *runtime_gomaxprocs(PyObject *self, PyObject *const *args, Py_ss
   return PyLong_FromLong(e);
 }
 
+static PyObject *runtime_lock(PyObject *self, PyObject *ignored) {
+  (void)self, (void)ignored;
+  if (realm_enter() < 0) return NULL;
+  int e = gos_lock_os_thread();
+  if (e < 0) return raise_code(e, "lock_os_thread");
+  Py_RETURN_NONE;
+}
+
+static PyObject *runtime_unlock(PyObject *self, PyObject *ignored) {
+  (void)self, (void)ignored;
+  if (realm_enter() < 0) return NULL;
+  gos_unlock_os_thread();
+  Py_RETURN_NONE;
+}
+
+static PyObject *runtime_set_max_threads(PyObject *self, PyObject *arg) {
+  (void)self;
+  if (!PyLong_Check(arg) || PyBool_Check(arg))
+    return PyErr_Format(PyExc_TypeError, "set_max_threads() needs an int, not %.100s", Py_TYPE(arg)->tp_name);
+  int over;
+  long n = PyLong_AsLongAndOverflow(arg, &over);
+  if (over < 0 || (!over && n <= 0)) return PyErr_Format(PyExc_ValueError, "the limit must be positive");
+  if (realm_enter() < 0) return NULL;
+  return PyLong_FromLong(gos_set_max_threads(over || n > INT_MAX ? INT_MAX : (int)n));
+}
+
+static PyObject *runtime_free_stacks(PyObject *self, PyObject *ignored) {
+  (void)self, (void)ignored;
+  if (realm_enter() < 0) return NULL;
+  return PyLong_FromLong(gos_realm_free_stacks(realm));
+}
+
 static PyObject *runtime_stats(PyObject *self, PyObject *ignored) {
   (void)self, (void)ignored;
   if (realm_enter() < 0) return NULL;
   gos_stats s = {.size = sizeof s};
   int e = gos_stats_get(&s, sizeof s);
   if (e < 0) return raise_code(e, "stats");
-  return Py_BuildValue("{s:i,s:i,s:i,s:i,s:K,s:K,s:K,s:K,s:K,s:K,s:n,s:n}", "goroutines", s.goroutines, "threads",
+  return Py_BuildValue("{s:i,s:i,s:i,s:i,s:K,s:K,s:K,s:K,s:K,s:K,s:n,s:n,s:i}", "goroutines", s.goroutines, "threads",
                        s.threads, "idle_threads", s.idle_threads, "procs", s.procs, "created",
                        (unsigned long long)s.created, "switches_out", (unsigned long long)s.switches_out, "steals",
                        (unsigned long long)s.steals, "handoffs", (unsigned long long)s.handoffs, "parks",
                        (unsigned long long)s.parks, "wakes", (unsigned long long)s.wakes, "stacks",
-                       (Py_ssize_t)s.stacks, "stack_bytes", (Py_ssize_t)s.stack_bytes);
+                       (Py_ssize_t)s.stacks, "stack_bytes", (Py_ssize_t)s.stack_bytes, "max_threads", s.max_threads);
 }
 
 PyMethodDef runtime_methods[] = {
@@ -69,6 +101,17 @@ PyMethodDef runtime_methods[] = {
      "gomaxprocs(n=0, /)\n--\n\nGoroutines of C that may run at once; n > 0 sets it. The value before. Python's "
      "goroutines share one GIL.\n"
      "RuntimeError when it cannot change any more. Go: runtime.GOMAXPROCS."},
+    {"_lock_os_thread", runtime_lock, METH_NOARGS, NULL},
+    {"unlock_os_thread", runtime_unlock, METH_NOARGS,
+     "unlock_os_thread()\n--\n\nUndoes one lock_os_thread(); nothing where there was none. Go: "
+     "runtime.UnlockOSThread."},
+    {"set_max_threads", runtime_set_max_threads, METH_O,
+     "set_max_threads(n, /)\n--\n\nThe most OS threads that are made for goroutines; the limit before. Where it is "
+     "reached, "
+     "goroutines in\nblocking calls keep the others waiting. Go: debug.SetMaxThreads."},
+    {"free_stacks", runtime_free_stacks, METH_NOARGS,
+     "free_stacks()\n--\n\nGives the memory of stacks that no goroutine uses back to the system; how many stacks. Go: "
+     "debug.FreeOSMemory."},
     {"_stats", runtime_stats, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -49,6 +49,7 @@ from ._gossamer import (
 from ._gossamer import (
     __version__ as __version__,
 )
+from ._late import awaiting
 
 __all__ = [
     "Canceled",
@@ -69,6 +70,7 @@ __all__ = [
     "WouldBlock",
     "after",
     "after_func",
+    "awaiting",
     "default",
     "go",
     "nil_chan",

@@ -33,6 +33,7 @@ from ._gossamer import send as send
 from ._gossamer import sleep as sleep
 from ._gossamer import tick as tick
 from ._gossamer import writable as writable
+from ._late import awaiting as awaiting
 
 __all__ = [
     "Canceled",
@@ -53,6 +54,7 @@ __all__ = [
     "WouldBlock",
     "after",
     "after_func",
+    "awaiting",
     "default",
     "go",
     "nil_chan",

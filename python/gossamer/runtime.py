@@ -6,26 +6,38 @@ from typing import NamedTuple
 
 from ._gossamer import (
     Canceled,
+    _lock_os_thread,
     _stats,
+    free_stacks,
+    goexit,
     goid,
     gomaxprocs,
     goroutines,
     gosched,
     num_cpu,
     num_goroutine,
+    set_max_threads,
+    set_panic,
+    unlock_os_thread,
 )
 
 __all__ = [
     "Stats",
+    "free_stacks",
+    "goexit",
     "goid",
     "gomaxprocs",
     "goroutines",
     "gosched",
+    "lock_os_thread",
     "num_cpu",
     "num_goroutine",
+    "set_max_threads",
+    "set_panic",
     "shutdown",
     "stack",
     "stats",
+    "unlock_os_thread",
 ]
 
 
@@ -44,11 +56,37 @@ class Stats(NamedTuple):
     wakes: int
     stacks: int  # C stacks made
     stack_bytes: int  # and their address space
+    max_threads: int  # see set_max_threads()
 
 
 def stats() -> Stats:
     """The scheduler's counters at this moment."""
     return Stats(**_stats())
+
+
+class _Locked:
+    __slots__ = ()
+
+    def __enter__(self):
+        return None
+
+    def __exit__(self, *exc):
+        unlock_os_thread()
+
+
+def lock_os_thread():
+    """Keeps the running goroutine on this OS thread, and all others off it, until unlock_os_thread() or the
+    end of 'with lock_os_thread():'. Calls nest. For libraries that keep state with the thread; each switch
+    then is one of OS threads, some microseconds. A goroutine that ends locked lets go of the thread.
+    Go: runtime.LockOSThread."""
+    _lock_os_thread()
+    return _Locked()
+
+
+def _summary(frame):
+    import traceback  # not needed until now
+
+    return traceback.StackSummary.from_list([]) if frame is None else traceback.extract_stack(frame)
 
 
 def _describe(g, frame) -> str:

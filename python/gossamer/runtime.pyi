@@ -1,24 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
+from contextlib import AbstractContextManager
+from types import FrameType
+from traceback import StackSummary
 from typing import NamedTuple
 
+from ._gossamer import free_stacks as free_stacks
+from ._gossamer import goexit as goexit
 from ._gossamer import goid as goid
 from ._gossamer import gomaxprocs as gomaxprocs
 from ._gossamer import goroutines as goroutines
 from ._gossamer import gosched as gosched
 from ._gossamer import num_cpu as num_cpu
 from ._gossamer import num_goroutine as num_goroutine
+from ._gossamer import set_max_threads as set_max_threads
+from ._gossamer import set_panic as set_panic
+from ._gossamer import unlock_os_thread as unlock_os_thread
 
 __all__ = [
     "Stats",
+    "free_stacks",
+    "goexit",
     "goid",
     "gomaxprocs",
     "goroutines",
     "gosched",
+    "lock_os_thread",
     "num_cpu",
     "num_goroutine",
+    "set_max_threads",
+    "set_panic",
     "shutdown",
     "stack",
     "stats",
+    "unlock_os_thread",
 ]
 
 class Stats(NamedTuple):
@@ -34,7 +48,10 @@ class Stats(NamedTuple):
     wakes: int
     stacks: int
     stack_bytes: int
+    max_threads: int
 
+def lock_os_thread() -> AbstractContextManager[None]: ...
+def _summary(frame: FrameType | None) -> StackSummary: ...
 def stats() -> Stats: ...
 def stack(all: bool = False) -> str: ...
 def shutdown(timeout: float | None = None) -> bool: ...

@@ -149,6 +149,7 @@ int once_init(PyObject *module);
 int rate_init(PyObject *module);
 int sync_init(PyObject *module);
 void waitgroup_done(PyObject *wg);
+extern PyMethodDef signal_methods[];
 extern PyMethodDef runtime_methods[];
 /* time.c */
 extern PyTypeObject *Timer_type;

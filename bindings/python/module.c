@@ -45,7 +45,8 @@ PyMODINIT_FUNC PyInit__gossamer(void) {
   }
   PyObject *m = PyModule_Create(&definition);
   if (!m) return NULL;
-  PyMethodDef *tables[] = {realm_methods, go_methods, report_methods, select_methods, time_methods, runtime_methods};
+  PyMethodDef *tables[] = {realm_methods,  go_methods,   report_methods, signal_methods,
+                           select_methods, time_methods, runtime_methods};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
     if (PyModule_AddFunctions(m, tables[i]) < 0) goto fail;
   if (realm_init(m) < 0 || errors_init(m) < 0 || chan_init(m) < 0 || go_init(m) < 0 || select_init(m) < 0 ||

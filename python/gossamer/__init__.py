@@ -15,6 +15,7 @@ Durations are float seconds.
 from . import atomic as atomic
 from . import rate as rate
 from . import runtime, sync
+from . import signal as signal
 from . import singleflight as singleflight
 from ._gossamer import (
     Canceled,

@@ -2,6 +2,7 @@
 from . import atomic as atomic
 from . import rate as rate
 from . import runtime as runtime
+from . import signal as signal
 from . import singleflight as singleflight
 from . import sync as sync
 from ._gossamer import Canceled as Canceled

@@ -1,15 +1,19 @@
-"""What is imported only when it is used."""
+"""What several modules share, and what is imported only when it is used."""
 # SPDX-License-Identifier: Apache-2.0
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
-from ._gossamer import Case
+from ._gossamer import Case, Goroutine
 
 if TYPE_CHECKING:
     import concurrent.futures
 
 _T = TypeVar("_T")
+
+# Goroutines of the package's own, which are nobody's leak.
+internal: WeakSet[Goroutine[Any]] = WeakSet()
 
 
 def awaiting(aw: "Awaitable[_T] | concurrent.futures.Future[_T]") -> Case[_T]:

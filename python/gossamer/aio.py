@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast
 
 from ._gossamer import Canceled, Case, Chan, Goroutine, Mutex, _awaiting, go, readable, select
+from ._late import internal
 
 __all__ = ["awaiting", "run", "wrap"]
 
@@ -69,6 +70,7 @@ def _shared_loop() -> _Loop:
         if _loop is None:
             _loop = _Loop()
             _server = go.using(name="asyncio", vars=contextvars.Context())(_serve, _loop)
+            internal.add(_server)
         return _loop
 
 

@@ -639,6 +639,20 @@ fail:
   return NULL;
 }
 
+/* Labels for the running goroutine and those it starts from here on; those it had. A thread has none. */
+static PyObject *set_labels(PyObject *self, PyObject *labels) {
+  (void)self;
+  if (!PyDict_Check(labels)) return PyErr_Format(PyExc_TypeError, "labels must be a dict");
+  if (realm_enter() < 0) return NULL;
+  if (state_here->kind == MAIN && !state_here->g) Py_XDECREF(main_goroutine());
+  goroutine *g = state_here->g;
+  PyObject *copy = g ? PyDict_Copy(labels) : NULL;
+  if (!copy) return PyErr_Occurred() ? NULL : PyDict_New();
+  PyObject *old = g->labels;
+  g->labels = copy;
+  return old ? old : PyDict_New();
+}
+
 /* Go's words: the other goroutines go on; when none is left, that is a deadlock. */
 static PyObject *goexit_main(void) {
   int e;
@@ -656,6 +670,7 @@ static PyObject *go_exit(PyObject *self, PyObject *ignored) {
 }
 
 PyMethodDef go_methods[] = {
+    {"_set_labels", set_labels, METH_O, NULL},
     {"goexit", go_exit, METH_NOARGS,
      "goexit()\n--\n\nEnds the running goroutine: it unwinds, finally and with do their work, and it returns None to "
      "those who\njoin it. In the main goroutine it waits until the others have ended, and raises Deadlock then. "

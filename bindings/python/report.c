@@ -66,7 +66,14 @@ static PyObject *set_panic(PyObject *self, PyObject *args, PyObject *kw) {
   Py_RETURN_NONE;
 }
 
+/* (policy, hook), as set_panic() takes them. */
+static PyObject *get_panic(PyObject *self, PyObject *ignored) {
+  (void)self, (void)ignored;
+  return Py_BuildValue("(sO)", crash ? "crash" : "report", hook ? hook : Py_None);
+}
+
 PyMethodDef report_methods[] = {
+    {"_get_panic", get_panic, METH_NOARGS, NULL},
     {"set_panic", METHOD(set_panic), METH_VARARGS | METH_KEYWORDS,
      "set_panic(policy, hook=None)\n--\n\nWhat becomes of an exception in a goroutine that nobody collects (see "
      "Goroutine). policy 'report', the\ndefault: the program goes on; 'crash', as in Go: it ends with exit code 2 and "

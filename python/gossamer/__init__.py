@@ -13,6 +13,7 @@ Durations are float seconds.
 # SPDX-License-Identifier: Apache-2.0
 
 from . import atomic as atomic
+from . import leakcheck as leakcheck
 from . import rate as rate
 from . import runtime, sync
 from . import signal as signal

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from . import atomic as atomic
+from . import leakcheck as leakcheck
 from . import rate as rate
 from . import runtime as runtime
 from . import signal as signal

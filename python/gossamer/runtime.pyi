@@ -2,8 +2,9 @@
 from contextlib import AbstractContextManager
 from types import FrameType
 from traceback import StackSummary
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ._gossamer import Goroutine
 from ._gossamer import free_stacks as free_stacks
 from ._gossamer import goexit as goexit
 from ._gossamer import goid as goid
@@ -51,6 +52,7 @@ class Stats(NamedTuple):
     max_threads: int
 
 def lock_os_thread() -> AbstractContextManager[None]: ...
+def _describe(g: Goroutine[Any], frame: FrameType | None) -> str: ...
 def _summary(frame: FrameType | None) -> StackSummary: ...
 def stats() -> Stats: ...
 def stack(all: bool = False) -> str: ...

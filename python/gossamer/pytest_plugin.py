@@ -1,0 +1,146 @@
+"""pytest and goroutines: dumps for tests that hang, and no goroutine's failure goes unseen.
+
+A test fails
+- with the stacks of all goroutines when it is a deadlock, or takes longer than its timeout;
+- when an exception in a goroutine was collected by nobody;
+- when goroutines that it started are left behind, if that is asked for.
+
+Mark:      @pytest.mark.goroutine(timeout=SECONDS, leakcheck=True)
+Fixtures:  leakcheck (the test is checked; the module gossamer.leakcheck), ctx (a Context that ends with the test)
+Settings:  gossamer_timeout = SECONDS, gossamer_leakcheck = true: for all tests;
+           gossamer_panic = fail | report: what an uncollected exception is
+"""
+# SPDX-License-Identifier: Apache-2.0
+
+import contextlib
+import functools
+import inspect
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType, ModuleType
+from typing import Any
+
+import pytest
+
+from . import leakcheck as _leakcheck
+from . import runtime
+from ._gossamer import Deadlock, Goroutine, _get_panic
+
+
+class UncollectedError(AssertionError):
+    """An exception in a goroutine that nobody collected; it is the cause of this one."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("gossamer_timeout", "seconds after which a test fails with all stacks", default="")
+    parser.addini("gossamer_leakcheck", "check every test for goroutines left behind", "bool", default=False)
+    parser.addini("gossamer_panic", "an uncollected exception in a goroutine: fail, or report", default="fail")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "goroutine(timeout=None, leakcheck=True): fails with all stacks after timeout seconds, "
+        "and when goroutines are left behind",
+    )
+    if config.getini("gossamer_panic") not in ("fail", "report"):
+        raise pytest.UsageError("gossamer_panic must be 'fail' or 'report'")
+
+
+@pytest.fixture(name="leakcheck")
+def _leakcheck_fixture() -> ModuleType:
+    """The test fails when goroutines it started are left behind. The module gossamer.leakcheck."""
+    return _leakcheck
+
+
+@pytest.fixture
+def ctx() -> Iterator[Any]:
+    """A context.Context that is cancelled when the test has ended."""
+    context: Any = pytest.importorskip("gossamer.context")
+    c = context.with_cancel(context.background())
+    try:
+        yield c
+    finally:
+        c.cancel()
+
+
+class _Settings:
+    def __init__(self, item: pytest.Function) -> None:
+        mark = item.get_closest_marker("goroutine")
+        given = mark.kwargs if mark else {}
+        if mark and (mark.args or set(given) - {"timeout", "leakcheck"}):
+            raise pytest.UsageError("mark goroutine takes timeout= and leakcheck= only")
+        default = item.config.getini("gossamer_timeout")
+        self.timeout: float | None = given.get("timeout", float(default) if default else None)
+        self.leakcheck: bool = given.get(
+            "leakcheck", mark is not None or bool(item.config.getini("gossamer_leakcheck"))
+        )
+        self.leakcheck = self.leakcheck or "leakcheck" in item.fixturenames
+        self.fail: bool = item.config.getini("gossamer_panic") == "fail"
+
+
+@contextlib.contextmanager
+def _no_uncollected() -> Iterator[None]:
+    seen: list[tuple[Goroutine[Any], BaseException]] = []
+    before = _get_panic()
+    runtime.set_panic("report", lambda g, error: seen.append((g, error)))
+    try:
+        yield
+    finally:
+        runtime.set_panic(*before)
+    if seen:
+        names = ", ".join(f"goroutine {g.id} (created at {g.site}): {type(e).__name__}" for g, e in seen)
+        raise UncollectedError(names) from seen[0][1]
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """SIGALRM reaches main wherever it is: parked, computing, or in a system call."""
+
+    def too_long(signum: int, frame: FrameType | None) -> None:
+        pytest.fail(f"timeout: longer than {seconds} s\n\n{runtime.stack(all=True)}", pytrace=False)
+
+    handler = signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+
+
+@contextlib.contextmanager
+def _guard(item: pytest.Function, settings: _Settings) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        if settings.fail:
+            stack.enter_context(_no_uncollected())
+        if settings.leakcheck:
+            stack.enter_context(_leakcheck.scope())
+        if settings.timeout is not None and threading.current_thread() is threading.main_thread():
+            stack.enter_context(_time_limit(settings.timeout))
+        try:
+            yield
+        except Deadlock:
+            item.add_report_section("call", "goroutines", runtime.stack(all=True))
+            raise
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    test: Callable[..., Any] = pyfuncitem.obj
+    if inspect.iscoroutinefunction(test):
+        yield
+        return
+    settings = _Settings(pyfuncitem)
+
+    @functools.wraps(test)
+    def guarded(*a: Any, **k: Any) -> Any:
+        with _guard(pyfuncitem, settings):
+            return test(*a, **k)
+
+    pyfuncitem.obj = guarded
+    try:
+        yield
+    finally:
+        pyfuncitem.obj = test

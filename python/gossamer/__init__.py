@@ -12,7 +12,7 @@ Durations are float seconds.
 """
 # SPDX-License-Identifier: Apache-2.0
 
-from . import context, runtime, sync
+from . import context, errgroup, runtime, semaphore, sync
 from ._gossamer import (
     Canceled,
     Case,
@@ -66,11 +66,13 @@ __all__ = [
     "after_func",
     "context",
     "default",
+    "errgroup",
     "go",
     "nil_chan",
     "recv",
     "runtime",
     "select",
+    "semaphore",
     "send",
     "sleep",
     "sync",

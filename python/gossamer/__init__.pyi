@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from . import context as context
+from . import errgroup as errgroup
 from . import runtime as runtime
+from . import semaphore as semaphore
 from . import sync as sync
 from ._gossamer import Canceled as Canceled
 from ._gossamer import Case as Case
@@ -51,11 +53,13 @@ __all__ = [
     "after_func",
     "context",
     "default",
+    "errgroup",
     "go",
     "nil_chan",
     "recv",
     "runtime",
     "select",
+    "semaphore",
     "send",
     "sleep",
     "sync",

@@ -1,6 +1,6 @@
-"""Go's sync package: WaitGroup, Mutex, Once."""
+"""Go's sync package: WaitGroup, Mutex, RWMutex, Cond, Once."""
 # SPDX-License-Identifier: Apache-2.0
 
-from ._gossamer import Mutex, Once, WaitGroup
+from ._gossamer import Cond, Locker, Mutex, Once, RWMutex, WaitGroup
 
-__all__ = ["Mutex", "Once", "WaitGroup"]
+__all__ = ["Cond", "Locker", "Mutex", "Once", "RWMutex", "WaitGroup"]

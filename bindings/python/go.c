@@ -209,6 +209,11 @@ static void collected(goroutine *g) {
   Py_DECREF(g); /* whoever asks has another */
 }
 
+void go_collected_elsewhere(void) {
+  struct state *st = realm_state();
+  if (st && st->g) st->g->collected = true;
+}
+
 /* ---- a goroutine's life ------------------------------------------------------------------ */
 /* The ways in which a goroutine ends because it was told to, or said so itself, are no news. */
 static bool asked_for(PyObject *error) {
@@ -226,15 +231,16 @@ static void end(goroutine *g, PyObject *result, PyObject *error) {
   g->state = NULL;
   list_remove(g);
   g->ended = true;
+  bool elsewhere = g->collected; /* go_collected_elsewhere() */
   if (UNLIKELY(error != NULL)) {
-    g->collected = asked_for(error);
+    g->collected = elsewhere || asked_for(error) || context_raised(error);
     g->died = gos_now();
     if (!g->collected) list_add(&uncollected, g);
     if (!g->collected && Py_REFCNT(g) > 1) grace_start(GRACE);
     if (Py_REFCNT(g) == 1) report(g); /* nobody holds a handle */
   }
   if (wg) {
-    waitgroup_done(wg);
+    if (!room_left(wg, error, elsewhere)) waitgroup_done(wg);
     Py_DECREF(wg);
   }
   Py_DECREF(g);
@@ -285,7 +291,7 @@ void go_start_failed(PyObject *o) {
   list_add(&uncollected, g);
   g->orphan = orphans = true;
   if (!wg) return;
-  waitgroup_done(wg);
+  if (!room_left(wg, g->error, false)) waitgroup_done(wg);
   Py_DECREF(wg);
 }
 
@@ -406,15 +412,17 @@ static PyObject *outcome(goroutine *g) {
 }
 
 static PyObject *goroutine_join(goroutine *g, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
-  gos_ns deadline = GOS_FOREVER;
-  if (UNLIKELY(nargs || kwnames) && read_wait("join", args, nargs, kwnames, 0, &deadline) < 0) return NULL;
-  if (g->ended) return outcome(g);
-  if (UNLIKELY(realm_enter() < 0)) return NULL;
-  if (UNLIKELY(state_here->g == g)) return PyErr_Format(PyExc_RuntimeError, "a goroutine cannot join itself");
-  int e;
-  WAIT(e, deadline, until, gos_join(g->h, until));
-  if (LIKELY(e == GOS_OK)) return outcome(g);
-  return raise_code(e == GOS_WOULDBLOCK ? GOS_TIMEDOUT : e, "join timed out");
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
+  if (UNLIKELY(!g->ended && realm_enter() < 0)) return NULL;
+  if (UNLIKELY(state_here && state_here->g == g))
+    return PyErr_Format(PyExc_RuntimeError, "a goroutine cannot join itself");
+  if (UNLIKELY(nargs || kwnames) && read_wait("join", args, nargs, kwnames, 0, &w) < 0) return NULL;
+  int e = GOS_OK;
+  if (!g->ended || (state_here && (w.given || wait_ambient))) WAIT(e, &w, until, gos_join(g->h, until));
+  if (UNLIKELY(e < 0)) return wait_failed(e, &w, "join timed out");
+  wait_done(&w);
+  return outcome(g);
 }
 
 static PyObject *goroutine_exception(goroutine *g, PyObject *ignored) {
@@ -656,7 +664,10 @@ static PyObject *set_labels(PyObject *self, PyObject *labels) {
 /* Go's words: the other goroutines go on; when none is left, that is a deadlock. */
 static PyObject *goexit_main(void) {
   int e;
-  do WAIT(e, GOS_FOREVER, until, gos_chan_recv_dl(NULL, NULL, until));
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
+  w.given = true; /* no context */
+  do WAIT(e, &w, until, gos_chan_recv_dl(NULL, NULL, until));
   while (e == GOS_CANCELED);
   return raise_code(e, "goexit");
 }
@@ -683,7 +694,8 @@ static PyMethodDef methods[] = {
     {"join", METHOD(goroutine_join), METH_FASTCALL | METH_KEYWORDS,
      "join($self, timeout=None, *, ctx=None)\n--\n\n"
      "Waits until it has ended; its result, or its exception raised again. timeout in seconds (None: for\n"
-     "ever) raises TimeoutError. May be called by any goroutine or thread, any number of times."},
+     "ever) raises TimeoutError. Obeys ctx, or else the ambient context: raises its Canceled or\n"
+     "DeadlineExceeded. May be called by any goroutine or thread, any number of times."},
     {"exception", METHOD(goroutine_exception), METH_NOARGS,
      "exception($self, /)\n--\n\nThe exception it ended with; None when it returned, or has not ended. Does not wait."},
     {"interrupt", METHOD(goroutine_interrupt), METH_FASTCALL | METH_KEYWORDS,
@@ -726,7 +738,8 @@ static PyType_Slot slots[] = {
      "A goroutine, as go() returns it. Keeping it is optional: dropping it leaves the goroutine running.\n\n"
      "An exception that nobody collects (join, await, exception) is reported once, to stderr unless\n"
      "runtime.set_panic() says otherwise: when the goroutine ends if no handle is held, else when the handle is\n"
-     "dropped, a second after the end, or when the program ends. Canceled and SystemExit are not reported."},
+     "dropped, a second after the end, or when the program ends. SystemExit, Canceled and what a context that\n"
+     "ended raised are not reported."},
     {0, NULL},
 };
 static PyType_Spec spec = {

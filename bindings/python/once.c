@@ -42,8 +42,11 @@ static PyObject *call(PyObject *callable, PyObject *const *args, size_t nargsf, 
   if (LIKELY(!o->fn)) return outcome(o);
   if (realm_enter() < 0) return NULL;
   int e;
-  WAIT(e, GOS_FOREVER, until, gos_mutex_lock_dl(&o->mu, until));
-  if (e < 0) return raise_code(e, "once");
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
+  WAIT(e, &w, until, gos_mutex_lock_dl(&o->mu, until));
+  if (e < 0) return wait_failed(e, &w, "once");
+  wait_done(&w);
   if (o->fn)
     run(o);
   else

@@ -97,15 +97,20 @@ static int sleep_until(gos_ns at, gos_ns until) {
 
 /* As gos_limiter_wait_dl(), which may not be called anew after each look at signals: the place in the
    queue would be lost. So the tokens are reserved, and given back when the wait ends early. */
-static int limiter_take(gos_limiter *l, int n, gos_ns deadline) {
+static int limiter_take(gos_limiter *l, int n, struct wait *w) {
   gos_reservation r;
+  gos_ns latest = w->deadline, until_ctx = GOS_FOREVER;
+  if (wait_obeys(w)) gos_ctx_deadline(context_core(w->ctx), &until_ctx);
+  if (until_ctx < latest) latest = until_ctx;
   int e = gos_limiter_reserve(l, n, &r);
   if (e < 0) return e;
   gos_ns at = r.at;
-  if (at > gos_now() && at > deadline) {
+  if (at > gos_now() && at > latest && !(w->ctx && gos_ctx_err(context_core(w->ctx)))) {
     e = GOS_TIMEDOUT;
   } else {
-    WAIT(e, at, until, sleep_until(at, until));
+    w->deadline = at;
+    w->tried = true; /* it waits, or there is nothing to wait for */
+    WAIT(e, w, until, sleep_until(at, until));
   }
   if (e < 0) gos_reservation_cancel(&r);
   return e;
@@ -113,13 +118,18 @@ static int limiter_take(gos_limiter *l, int n, gos_ns deadline) {
 
 static PyObject *limiter_wait(limiter *l, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
   int n = 1;
-  gos_ns deadline = GOS_FOREVER;
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
   if (nargs && read_count(args[0], &n) < 0) return NULL;
-  if ((nargs > 1 || kwnames) && read_wait("wait", args, nargs, kwnames, nargs ? 1 : 0, &deadline) < 0) return NULL;
-  if (realm_enter() < 0) return NULL;
-  int e = limiter_take(l->l, n, deadline);
-  if (e == GOS_INVAL) return PyErr_Format(PyExc_ValueError, "%d tokens are more than the limiter's burst", n);
-  if (e < 0) return raise_code(e, "wait would exceed the timeout");
+  if ((nargs > 1 || kwnames) && read_wait("wait", args, nargs, kwnames, nargs ? 1 : 0, &w) < 0) return NULL;
+  if (realm_enter() < 0) {
+    wait_done(&w);
+    return NULL;
+  }
+  int e = limiter_take(l->l, n, &w);
+  if (e == GOS_INVAL) PyErr_Format(PyExc_ValueError, "%d tokens are more than the limiter's burst", n);
+  if (e < 0) return wait_failed(e == GOS_INVAL ? RAISED : e, &w, "wait would exceed the timeout");
+  wait_done(&w);
   Py_RETURN_NONE;
 }
 
@@ -180,7 +190,8 @@ static PyMethodDef methods[] = {
     {"wait", METHOD(limiter_wait), METH_FASTCALL | METH_KEYWORDS,
      "wait($self, n=1, /, timeout=None, *, ctx=None)\n--\n\nWaits until n tokens are there and takes them. "
      "TimeoutError "
-     "at once when that would be later than timeout\n(seconds) from now; ValueError when n is more than the burst. "
+     "at once when that would be later than timeout\n(seconds) from now or the deadline of ctx; ValueError when n is "
+     "more than the burst. "
      "Then, "
      "and when it is interrupted, no token was\ntaken. Go: WaitN."},
     {"set_limit", METHOD(limiter_set_limit), METH_O,

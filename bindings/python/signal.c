@@ -76,8 +76,11 @@ static PyObject *signal_ignored(PyObject *self, PyObject *arg) {
 static PyObject *signal_next(PyObject *self, PyObject *ignored) {
   (void)self, (void)ignored;
   int e, sig;
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
+  w.given = true; /* no context */
   if (realm_enter() < 0) return NULL;
-  WAIT(e, GOS_FOREVER, until, gos_chan_recv_dl(numbers, &sig, until));
+  WAIT(e, &w, until, gos_chan_recv_dl(numbers, &sig, until));
   return e < 0 ? raise_code(e, "signals") : PyLong_FromLong(sig);
 }
 

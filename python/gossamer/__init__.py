@@ -13,9 +13,9 @@ Durations are float seconds.
 # SPDX-License-Identifier: Apache-2.0
 
 from . import atomic as atomic
+from . import context, errgroup, runtime, semaphore, sync
 from . import leakcheck as leakcheck
 from . import rate as rate
-from . import runtime, sync
 from . import signal as signal
 from . import singleflight as singleflight
 from ._gossamer import (
@@ -73,13 +73,16 @@ __all__ = [
     "after",
     "after_func",
     "awaiting",
+    "context",
     "default",
+    "errgroup",
     "go",
     "nil_chan",
     "readable",
     "recv",
     "runtime",
     "select",
+    "semaphore",
     "send",
     "sleep",
     "sync",

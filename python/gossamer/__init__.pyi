@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from . import atomic as atomic
+from . import context as context
+from . import errgroup as errgroup
 from . import leakcheck as leakcheck
 from . import rate as rate
 from . import runtime as runtime
+from . import semaphore as semaphore
 from . import signal as signal
 from . import singleflight as singleflight
 from . import sync as sync
@@ -57,13 +60,16 @@ __all__ = [
     "after",
     "after_func",
     "awaiting",
+    "context",
     "default",
+    "errgroup",
     "go",
     "nil_chan",
     "readable",
     "recv",
     "runtime",
     "select",
+    "semaphore",
     "send",
     "sleep",
     "sync",

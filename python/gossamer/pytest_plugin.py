@@ -25,7 +25,7 @@ import pytest
 
 from . import leakcheck as _leakcheck
 from . import runtime
-from ._gossamer import Deadlock, Goroutine, _get_panic
+from ._gossamer import Context, Deadlock, Goroutine, _get_panic, background, with_cancel
 
 
 class UncollectedError(AssertionError):
@@ -55,10 +55,9 @@ def _leakcheck_fixture() -> ModuleType:
 
 
 @pytest.fixture
-def ctx() -> Iterator[Any]:
+def ctx() -> Iterator[Context]:
     """A context.Context that is cancelled when the test has ended."""
-    context: Any = pytest.importorskip("gossamer.context")
-    c = context.with_cancel(context.background())
+    c = with_cancel(background())
     try:
         yield c
     finally:

@@ -7,13 +7,17 @@ the channels; the next notify() for it takes it back, and both get it.
 """
 # SPDX-License-Identifier: Apache-2.0
 
+import contextvars
 import os
 import signal as _signal
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ._gossamer import (
+    Chan,
     ChanClosed,
+    Context,
+    Error,
     Goroutine,
     Ref,
     SendChan,
@@ -27,10 +31,13 @@ from ._gossamer import (
     _signal_unwatch,
     _signal_watch,
     go,
+    recv,
+    select,
+    with_cancel,
 )
 from ._late import internal
 
-__all__ = ["ignore", "ignored", "notify", "reset", "stop"]
+__all__ = ["Signaled", "ignore", "ignored", "notify", "notify_context", "reset", "stop"]
 
 _faults = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 _catchable = frozenset(
@@ -38,6 +45,19 @@ _catchable = frozenset(
     for s in _signal.valid_signals()
     if s not in (_signal.SIGKILL, _signal.SIGSTOP) and getattr(s, "name", "") not in _faults
 )
+
+
+class Signaled(Error):
+    """Why a notify_context() ended.
+
+    signal: which came.
+    """
+
+    signal: int
+
+    def __init__(self, signal: int) -> None:
+        super().__init__(f"{getattr(signal, 'name', signal)} received")
+        self.signal = signal
 
 
 class _Watch(NamedTuple):
@@ -175,6 +195,25 @@ def reset(*sigs: int) -> None:
     _signal_reset(tuple(which))
     _update(_without(which))
     _release(frozenset())
+
+
+def notify_context(*sigs: int, parent: Context | None = None) -> Context:
+    """A context that ends when one of these signals (none: all that can be caught) arrives, with a Signaled as
+    its cause, or when its parent does. The signals are let go of when it has ended: cancel() it, or use
+    'with'. Go: signal.NotifyContext."""
+    ctx, ch = with_cancel(parent), Chan[int](1)
+
+    def watch() -> None:
+        came = recv(ch)
+        try:
+            if select(came, recv(ctx)) is came:
+                ctx.cancel(Signaled(came.value))
+        finally:
+            stop(ch)
+
+    notify(ch, *sigs)
+    internal.add(go.using(name="signal context", vars=contextvars.Context())(watch))
+    return ctx
 
 
 def _in_child(*_: Any) -> None:

@@ -134,7 +134,6 @@ def test_bad_marks(run):
 
 
 def test_ctx(run):
-    pytest.importorskip("gossamer.context")
     out = run(
         """
         seen = []

@@ -5,7 +5,7 @@ import copy
 import math
 
 import pytest
-from gossamer import Canceled, go, rate
+from gossamer import Canceled, context, go, rate
 from gossamer.rate import Limiter, every, inf
 
 
@@ -135,3 +135,21 @@ def test_wait_and_signals(program):
         """
     )
     assert r.out == "True\n", r
+
+
+def test_wait_obeys_contexts(parked):
+    lim = Limiter(every(3600), 1)
+    lim.wait()
+    ctx = context.with_cancel()
+    g = parked(lambda: lim.wait(ctx=ctx))
+    assert lim.tokens < 0
+    ctx.cancel()
+    with pytest.raises(Canceled):
+        g.join()
+    assert lim.tokens >= 0
+    with pytest.raises(Canceled):
+        lim.wait(ctx=ctx)
+    with pytest.raises(TimeoutError):  # at once: it would be later than that
+        lim.wait(ctx=context.with_timeout(60))
+    with pytest.raises(TypeError):
+        lim.wait(ctx=1)

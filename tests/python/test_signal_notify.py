@@ -277,3 +277,33 @@ print("all")
         timeout=60,
     )
     assert r.out == "all\n" and r.code == 0, r
+
+
+def test_notify_context(run):
+    r = run(
+        """
+ctx = gsignal.notify_context(signal.SIGTERM, signal.SIGINT)
+kill(signal.SIGTERM)
+recv_ok = ctx.done.recv_ok()
+print(recv_ok, repr(ctx.cause()), ctx.cause().signal.name)
+while signal.getsignal(signal.SIGTERM) != signal.SIG_DFL or runtime.num_goroutine() > 1: runtime.gosched()
+ctx = gsignal.notify_context(signal.SIGUSR1, parent=context.with_timeout(0.001))
+ctx.done.recv_ok()
+print(type(ctx.err()).__name__)
+with gsignal.notify_context(signal.SIGUSR1) as ctx: pass
+while runtime.num_goroutine() > 1: runtime.gosched()
+kill(signal.SIGUSR1)
+"""
+    )
+    assert r.out == "(None, False) Signaled('SIGTERM received') SIGTERM\nDeadlineExceeded\n" and r.code == -10, r
+
+
+def test_a_wait_that_obeys_a_notify_context(run):
+    r = run(
+        """
+go(lambda: (sleep(0.01), kill(signal.SIGINT)))
+try: Chan().recv(ctx=gsignal.notify_context(signal.SIGINT))
+except Canceled as e: print(type(e.cause).__name__, e.cause.signal.name)
+"""
+    )
+    assert r.out == "Signaled SIGINT\n" and r.code == 0, r

@@ -109,29 +109,26 @@ struct run {
   Py_ssize_t n;
   gos_case *cases;
   PyObject **slots;
-  gos_ns deadline;
+  struct wait wait;
   bool ordered;
   case_object *otherwise; /* default, if it is among the cases */
   Py_ssize_t otherwise_at;
 };
 
+/* ordered= is its own; the others are those of every wait. */
 static int read_options(struct run *r, PyObject *const *values, PyObject *kwnames) {
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
     PyObject *name = PyTuple_GET_ITEM(kwnames, i);
-    if (PyUnicode_CompareWithASCIIString(name, "timeout") == 0) {
-      if (read_timeout(values[i], &r->deadline) < 0) return -1;
-    } else if (PyUnicode_CompareWithASCIIString(name, "ordered") == 0) {
-      int yes = PyObject_IsTrue(values[i]);
-      if (yes < 0) return -1;
-      r->ordered = yes;
-    } else if (PyUnicode_CompareWithASCIIString(name, "ctx") == 0) {
-      if (values[i] == Py_None) continue;
-      PyErr_Format(PyExc_TypeError, "select(): ctx must be None, not %.100s", Py_TYPE(values[i])->tp_name);
-      return -1;
-    } else {
-      PyErr_Format(PyExc_TypeError, "select() got an unexpected keyword argument '%U'", name);
+    if (PyUnicode_CompareWithASCIIString(name, "ordered")) {
+      if (read_keyword("select", name, values[i], true, &r->wait) < 0) return -1;
+      continue;
+    }
+    int yes = PyObject_IsTrue(values[i]);
+    if (yes < 0) {
+      wait_done(&r->wait);
       return -1;
     }
+    r->ordered = yes;
   }
   return 0;
 }
@@ -150,7 +147,7 @@ static int read_cases(struct run *r) {
     case_object *k = (case_object *)o;
     if (k->op == DEFAULT) {
       r->otherwise = k;
-      r->deadline = GOS_NOW;
+      r->wait.deadline = GOS_NOW;
       r->otherwise_at = i;
       continue;
     }
@@ -187,13 +184,13 @@ static PyObject *run(struct run *r) {
   hold_values(r);
   int e;
   if (r->ordered)
-    WAIT(e, r->deadline, until, gos_select_ordered(r->cases, (int)r->n, until));
+    WAIT(e, &r->wait, until, gos_select_ordered(r->cases, (int)r->n, until));
   else
-    WAIT(e, r->deadline, until, gos_select(r->cases, (int)r->n, until));
+    WAIT(e, &r->wait, until, gos_select(r->cases, (int)r->n, until));
   drop_values(r, e);
   if (LIKELY(e >= 0)) return fired(r, e);
   if (e != GOS_WOULDBLOCK && e != GOS_TIMEDOUT)
-    return raise_code(e, e == GOS_CLOSED ? "send on closed channel" : "select");
+    return wait_failed(e, &r->wait, e == GOS_CLOSED ? "send on closed channel" : "select");
   if (!r->otherwise) Py_RETURN_NONE;
   r->otherwise->ok = true;
   r->otherwise->index = r->otherwise_at;
@@ -202,30 +199,38 @@ static PyObject *run(struct run *r) {
 
 static PyObject *select_select(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
   (void)self;
-  struct run r = {.args = args, .n = nargs, .deadline = GOS_FOREVER};
-  if (kwnames && read_options(&r, args + nargs, kwnames) < 0) return NULL;
+  struct run r;
+  r.args = args;
+  r.n = nargs;
+  r.ordered = false;
+  r.otherwise = NULL;
+  wait_init(&r.wait, GOS_FOREVER);
   if (UNLIKELY(realm_enter() < 0)) return NULL;
   if (UNLIKELY(nargs > 65536)) return PyErr_Format(PyExc_ValueError, "select() takes at most 65536 cases");
+  if (kwnames && read_options(&r, args + nargs, kwnames) < 0) return NULL;
   if (LIKELY(nargs <= ON_STACK)) {
     gos_case cases[ON_STACK];
     PyObject *slots[ON_STACK];
     r.cases = cases;
     r.slots = slots;
-    return run(&r);
+    PyObject *result = run(&r);
+    wait_done(&r.wait);
+    return result;
   }
   r.cases = PyMem_New(gos_case, nargs);
   r.slots = PyMem_New(PyObject *, nargs);
   PyObject *result = r.cases && r.slots ? run(&r) : PyErr_NoMemory();
   PyMem_Free(r.cases);
   PyMem_Free(r.slots);
+  wait_done(&r.wait);
   return result;
 }
 
 /* ---- module ------------------------------------------------------------------------------------ */
 PyMethodDef select_methods[] = {
     {"recv", make_recv, METH_O,
-     "recv(source, /)\n--\n\nA case for select(): receive from a RecvChan, a Timer, a Ticker, or wait for a "
-     "Goroutine's end.\n"
+     "recv(source, /)\n--\n\nA case for select(): receive from a RecvChan, a Timer, a Ticker, or wait for the "
+     "end of\na Goroutine or a Context. "
      "May be used again and again."},
     {"send", METHOD(make_send), METH_FASTCALL,
      "send(ch, v, /)\n--\n\nA case for select(): send v on ch. May be used again and again."},
@@ -233,7 +238,8 @@ PyMethodDef select_methods[] = {
      "select(*cases, timeout=None, ctx=None, ordered=False)\n--\n\n"
      "Waits until one of the cases can go on, does it, and returns that very case; of several ready ones it\n"
      "takes any with equal chance, or the first if ordered. default is taken when none is ready. None when\n"
-     "timeout (seconds) passed. None and False among the cases are no case. Go: select."},
+     "timeout (seconds) passed. Obeys ctx, or else the ambient context: raises its Canceled or\n"
+     "DeadlineExceeded. None and False among the cases are no case. Go: select."},
     {NULL, NULL, 0, NULL},
 };
 static PyMethodDef methods[] = {

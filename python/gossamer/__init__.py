@@ -12,7 +12,7 @@ Durations are float seconds.
 """
 # SPDX-License-Identifier: Apache-2.0
 
-from . import runtime, sync
+from . import context, runtime, sync
 from ._gossamer import (
     Canceled,
     Case,
@@ -64,6 +64,7 @@ __all__ = [
     "WouldBlock",
     "after",
     "after_func",
+    "context",
     "default",
     "go",
     "nil_chan",

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from . import context as context
 from . import runtime as runtime
 from . import sync as sync
 from ._gossamer import Canceled as Canceled
@@ -48,6 +49,7 @@ __all__ = [
     "WouldBlock",
     "after",
     "after_func",
+    "context",
     "default",
     "go",
     "nil_chan",

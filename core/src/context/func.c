@@ -4,6 +4,7 @@
  * if one was asked for, owns it too. It keeps its context alive as long as it exists.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "context/context.h"
+#include "sched/realm.h"
 
 typedef struct func {
   gosi_ctx_place place; /* first */
@@ -11,6 +12,7 @@ typedef struct func {
   void (*f)(void *);
   void *a, *site;
   gos_ctx *x;
+  gos_g *g; /* of a realm, waiting to begin; NULL: a goroutine is made when it is time */
 } func;
 
 static void unref(func *r) {
@@ -25,6 +27,14 @@ static void run(void *arg) {
   void *a = r->a;
   unref(r);
   f(a);
+}
+
+/* r is the goroutine's from here on. */
+static int begin(gosi_m *m, func *r) {
+  if (!r->g) return gosi_spawn(m, NULL, run, r, r->site, NULL);
+  gosi_realm_g_begin(m, r->g);
+  unref(r);
+  return GOS_OK;
 }
 
 /* ---- those that could not start: full now, perhaps not in a moment ------------------------- */
@@ -70,7 +80,7 @@ static void start(gosi_m *m, gosi_ctx_place *list) {
   while (list) {
     func *r = (func *)list;
     gosi_ctx_place *next = list->next; /* r may be gone once it has started */
-    if (gosi_spawn(m, NULL, run, r, r->site, NULL)) {
+    if (begin(m, r)) {
       put_late(list); /* the others would not fare better */
       return;
     }
@@ -84,23 +94,21 @@ void gosi_ctx_start_funcs(gosi_m *m, gosi_ctx_place *funcs) {
 }
 
 /* ---- the public calls -------------------------------------------------------------------------- */
-int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop) {
-  if (!f) return GOS_INVAL;
-  if (!x) x = gos_background();
+static int after_func(gos_ctx *x, void (*f)(void *), void *a, gos_g *g, void *site, void **stop) {
   bool ends = gosi_ctx_can_end(x);
-  if (!ends && !stop) return GOS_OK; /* it will never run */
   func *r = gosi_alloc(sizeof *r);
   if (!r) return GOS_NOMEM;
   *r = (func){.place.kind = PLACE_FUNC,
               .refs = (ends ? 1u : 0u) + (stop ? 1u : 0u),
               .f = f,
               .a = a,
-              .site = __builtin_return_address(0),
-              .x = gos_ctx_retain(x)};
+              .site = site,
+              .x = gos_ctx_retain(x),
+              .g = g};
   int e = GOS_OK;
   if (ends && gosi_ctx_join(x->scope, &r->place)) {
     gosi_m *m = gosi_enter();
-    e = gosi_spawn(m, NULL, run, r, r->site, NULL);
+    e = begin(m, r);
     gosi_leave_m(m);
   }
   if (e) {
@@ -112,11 +120,37 @@ int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop) {
   return GOS_OK;
 }
 
+int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop) {
+  if (!f) return GOS_INVAL;
+  if (!x) x = gos_background();
+  if (!stop && !gosi_ctx_can_end(x)) return GOS_OK; /* it will never run */
+  return after_func(x, f, a, NULL, __builtin_return_address(0), stop);
+}
+
+int gos_realm_ctx_after_func(gos_realm *r, gos_ctx *x, void (*f)(void *), void *a, void **stop) {
+  if (!f || !stop) return GOS_INVAL;
+  if (!x) x = gos_background();
+  gos_g *g;
+  int e = gosi_realm_g_new(r, NULL, 0, f, a, &g);
+  if (e) return e;
+  if ((e = after_func(x, f, a, g, NULL, stop))) gosi_realm_g_drop(r, g);
+  return e;
+}
+
 int gos_ctx_stop(void *stop) {
   func *r = stop;
   if (!r) return 0;
   int stopped = 1;
   if (gosi_ctx_can_end(r->x) && (stopped = gosi_ctx_part(r->x->scope, &r->place))) unref(r);
   unref(r);
+  return stopped;
+}
+
+int gos_realm_ctx_stop(gos_realm *r, void *stop) {
+  func *f = stop;
+  if (!f) return 0;
+  gos_g *g = f->g;
+  int stopped = gos_ctx_stop(stop);
+  if (stopped) gosi_realm_g_drop(r, g);
   return stopped;
 }

@@ -197,6 +197,11 @@ extern PyMethodDef go_methods[];
 /* ---- select.c, sync.c, runtime.c ----------------------------------------------------------- */
 int select_init(PyObject *module);
 extern PyMethodDef select_methods[];
+int atomic_init(PyObject *module);
+int pool_init(PyObject *module);
+int map_init(PyObject *module);
+int once_init(PyObject *module);
+int rate_init(PyObject *module);
 int sync_init(PyObject *module);
 void waitgroup_done(PyObject *wg);
 extern PyMethodDef runtime_methods[];

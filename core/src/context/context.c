@@ -85,7 +85,9 @@ gos_ctx *gos_with_deadline(gos_ctx *p, gos_ns t) {
   /* The timer first: it must be complete before the parent's end can look at it. */
   joined(s);
   if (!over(s)) return &s->x;
+  m = gosi_enter();
   gosi_ctx_disarm(s);
+  gosi_leave_m(m);
   if (p->scope) gosi_ctx_part(p->scope, &s->place);
   return &s->x;
 }

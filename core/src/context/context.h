@@ -111,7 +111,7 @@ bool gosi_ctx_end(gosi_m *m, gosi_scope *s, int err, gosi_scope *origin, int cau
 void gosi_ctx_end_as(gosi_scope *s, gosi_scope *above);
 /* Sets the timer of c. GOS_NOMEM: there is none. */
 int gosi_ctx_arm(gosi_timed *c, gos_ns when);
-void gosi_ctx_disarm(gosi_scope *s);
+void gosi_ctx_disarm(gosi_scope *s); /* inside the runtime, as gosi_ctx_arm and gosi_ctx_end */
 /* Returns when nobody is at work on s any more. It is in no list. */
 void gosi_ctx_settle(gosi_scope *s);
 

@@ -104,6 +104,12 @@ gos_chan *gos_realm_chan(gos_realm *r, size_t elem, size_t cap);
 gos_timer *gos_realm_timer(gos_realm *r, gos_ns d, gos_ns period);
 /* [lock] fn(arg) runs as a goroutine of the realm; should it fail to start, start_failed(arg). */
 gos_timer *gos_realm_after_func(gos_realm *r, gos_ns d, void (*fn)(void *), void *arg);
+/* [lock] As gos_ctx_after_func(): fn(arg) runs as a goroutine of the realm once x has ended, whoever ends it
+   and on whatever thread; should it fail to start, start_failed(arg). The goroutine is set aside now, so
+   there is nothing that could fail later. *stop keeps x alive; it is to be given to gos_ctx_stop() once,
+   with the lock: 1 if fn will not run, so arg is the caller's again; else, from fn itself for example, 0.
+   GOS_OK, GOS_INVAL (fn or stop is NULL), GOS_NOMEM. */
+int gos_realm_ctx_after_func(gos_realm *r, gos_ctx *x, void (*fn)(void *), void *arg, void **stop);
 /* [lock] The report of the deadlock that a wait of main just returned as GOS_DEADLOCK; valid
    until the next one. */
 const char *gos_realm_deadlock(gos_realm *r);
@@ -130,11 +136,6 @@ typedef struct gos_ctx_wait {
 int gos_ctx_wait_begin(gos_ctx_wait *w, gos_ctx *x);
 /* *e: what the call gave. True: it was x that ended it, and *e is now why. */
 bool gos_ctx_wait_end(gos_ctx_wait *w, int *e);
-/* [lock] As gos_ctx_after_func(), in a goroutine of the realm; should it fail to start, start_failed(arg).
-   Until x has ended that is no goroutine to anybody who counts them. */
-int gos_realm_ctx_after_func(gos_realm *r, gos_ctx *x, void (*fn)(void *), void *arg, void **stop);
-/* [lock] As gos_ctx_stop(), for the above. */
-int gos_realm_ctx_stop(gos_realm *r, void *stop);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -41,7 +41,7 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
   r->main = r->cur = m->cur;
   r->idle = REALM_BUSY;
   r->nms = r->awake = 1;
-  r->created = r->begun = r->ended = 0;
+  r->created = r->ended = 0;
   m->in_list = false;
   m->is_home = true;
 }

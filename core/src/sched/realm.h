@@ -38,13 +38,7 @@ struct gos_realm {
   uint32_t seen_tick; /* the monitor's */
   gos_ns seen_since;
   uint64_t handoffs, created, ended;
-  uint64_t begun; /* [any] those of gosi_realm_g_begin, beside created */
+  uint64_t promised; /* [any] of those created, not started yet: gosi_realm_promise */
 };
-
-/* [host] A goroutine that begins with gosi_realm_g_begin(), unless gosi_realm_g_drop() takes it back. Until it
-   begins it is counted and shown nowhere. */
-int gosi_realm_g_new(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out);
-void gosi_realm_g_begin(gosi_m *m, gos_g *g);   /* [any] */
-void gosi_realm_g_drop(gos_realm *r, gos_g *g); /* [host] */
 
 #endif

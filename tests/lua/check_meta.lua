@@ -25,9 +25,22 @@ local objects = { Goroutine = gos.go(function() end), Chan = gos.chan(), Timer =
   WaitGroup = gos.waitgroup(), Once = gos.once() }
 local bound = {}
 for name in pairs(gos) do bound["gos." .. name] = true end
+for _, part in ipairs { "net", "file", "process" } do
+  for name in pairs(gos[part]) do bound[part .. "." .. name] = true end
+end
+-- Classes that share methods: those of the later names are annotated with the first that has them.
+local shared = { Conn = "Stream", File = "Stream", Pipe = "Stream", Listener = "Conn", Packet = "Conn" }
+local function of_shared(class, name)
+  local at = class
+  while at and not annotated[at .. "." .. name] do at = shared[at] end
+  return (at or class) .. "." .. name
+end
+objects.Conn, objects.Pipe = gos.net.socketpair(), gos.net.pipe()
+objects.Listener, objects.Packet = gos.net.listen("unix", "@gossamer-meta"), gos.net.socketpair "unixgram"
+objects.File, objects.Process = gos.file.open(path), gos.process.spawn { "true" }
 for class, object in pairs(objects) do
   for name in pairs(debug.getmetatable(object).methods) do
-    local full = class .. "." .. name
+    local full = of_shared(class, name)
     for _, other in ipairs { "SendChan", "RecvChan" } do
       if class == "Chan" and annotated[other .. "." .. name] then full = other .. "." .. name end
     end

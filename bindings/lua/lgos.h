@@ -210,6 +210,7 @@ void *gl_work_alloc(size_t size, void (*run)(struct gl_work *), void (*free)(str
 void gl_work_end(struct gl_work *w);
 /* The same, owned by a userdata that it pushes. */
 void *gl_work_new(lua_State *L, size_t size, void (*run)(struct gl_work *), void (*free)(struct gl_work *));
+int gl_work_start(struct gl_work *w); /* gos_join(w->g) waits for its end. GOS_NOMEM: it will not run */
 /* Runs it and waits. GOS_OK: run has returned. Else it may run still, or never. */
 int gl_work_do(lua_State *L, struct gl *S, struct gl_go *me, struct gl_work *w, gos_ns dl);
 /* Gives up the work of the userdata at idx before the collector does. */
@@ -221,6 +222,15 @@ int gl_io_failed(lua_State *L, struct gl *S, struct gl_go *me, int64_t e, bool n
 /* nil, message, code of an errno. */
 int gl_sys_failed(lua_State *L, int err, const char *what);
 int gl_check_fd(lua_State *L, int idx); /* an integer, a file of the io library, or an object with a fd */
+
+/* ---- slots_elf.c: where the functions of other objects are called from ------------------------------ */
+struct gl_slot {
+  const char *name;
+  void *ours, *theirs;
+};
+/* Makes the interpreter, and the modules that use Lua's functions, call ours instead of theirs, or theirs
+   again. How many slots were changed; -1: not on this system, *why tells. */
+int gl_slots_set(const struct gl_slot *slots, size_t n, bool ours, const char **why);
 
 /* ---- stream.c: bytes from and to a socket, a pipe or a file ---------------------------------------- */
 /* An open file: closed when nobody is at work on it any more. */
@@ -252,7 +262,7 @@ struct gl_class {
 };
 extern const luaL_Reg gl_realm_functions[], gl_go_functions[], gl_chan_functions[], gl_select_functions[],
     gl_sync_functions[], gl_time_functions[];
-extern const luaL_Reg gl_work_functions[], gl_io_functions[];
+extern const luaL_Reg gl_work_functions[], gl_io_functions[], gl_hook_functions[];
 extern const luaL_Reg gl_net_functions[], gl_file_functions[], gl_process_functions[]; /* gos.net, gos.file, ... */
 extern const struct gl_class gl_go_classes[], gl_chan_classes[], gl_select_classes[], gl_sync_classes[],
     gl_time_classes[];

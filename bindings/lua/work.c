@@ -67,8 +67,7 @@ static void worker(void *arg) {
   drop(arg);
 }
 
-int gl_work_do(lua_State *L, struct gl *S, struct gl_go *me, struct gl_work *w, gos_ns dl) {
-  if (dl == GOS_NOW) return GOS_WOULDBLOCK;
+int gl_work_start(struct gl_work *w) {
   gos_go_options o = {.size = sizeof o, .name = "lua work", .stack = STACK};
   int e = GOS_OK;
   w->refs = 2; /* nobody else knows it yet */
@@ -77,7 +76,13 @@ int gl_work_do(lua_State *L, struct gl *S, struct gl_go *me, struct gl_work *w, 
     w->refs = 1;
     return e;
   }
-  GL_WAIT(L, S, me, e, gos_join(w->g, dl));
+  return GOS_OK;
+}
+
+int gl_work_do(lua_State *L, struct gl *S, struct gl_go *me, struct gl_work *w, gos_ns dl) {
+  if (dl == GOS_NOW) return GOS_WOULDBLOCK;
+  int e = gl_work_start(w);
+  if (e == GOS_OK) GL_WAIT(L, S, me, e, gos_join(w->g, dl));
   return e;
 }
 

@@ -380,6 +380,18 @@ function gos.readable(fd, fn) end
 ---@return gossamer.Case
 function gos.writable(fd, fn) end
 
+--- From here on, in all states of the process, unmodified code that blocks in `os.execute`, `io.popen`, reads
+--- and writes of pipes and terminals by the io library, and in LuaSocket waits for its goroutine only. Changes
+--- the tables through which the interpreter and Lua modules call the C library; modules loaded later too. What
+--- it cannot see: files on disks, and C libraries that a module uses. An interruption of such a call is put off
+--- until the goroutine's next wait. Errors: "hook: not supported here: ...", when a self-test fails.
+---@return true
+function gos.hook() end
+
+--- Undoes it; calls that wait come to their end.
+---@return boolean was it in force?
+function gos.unhook() end
+
 -- ---- streams ---------------------------------------------------------------------------------------
 -- What the system refuses is nil, a message and a code ("ECONNREFUSED", "ENOHOST" for an unknown host).
 

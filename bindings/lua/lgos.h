@@ -55,6 +55,13 @@ enum gl_type {
   GL_FLIGHT_CALL,
   GL_LIMITER,
   GL_RESERVATION,
+  GL_WORK,
+  GL_CONN,
+  GL_PIPE,
+  GL_FILE,
+  GL_PACKET,
+  GL_LISTENER,
+  GL_PROCESS,
   GL_FIXED
 };
 
@@ -285,6 +292,64 @@ static inline void *gl_check(lua_State *L, int idx, enum gl_type type, const cha
   return p;
 }
 
+/* ---- work.c: hand-off to other threads -------------------------------------------------------- */
+/* What runs on another thread. Counted: the work goes on when the goroutine that asked for it has been
+   interrupted, or its time is up. */
+struct gl_work {
+  void (*run)(struct gl_work *w);  /* may block; touches nothing of this Lua state */
+  void (*free)(struct gl_work *w); /* what it holds, on any thread; the work itself is freed after it. NULL: nothing */
+  gos_g *g;
+  int refs;
+};
+/* Zeroed memory for it; to be given up by gl_work_end(). NULL: there is none. Raises no errors. */
+void *gl_work_alloc(size_t size, void (*run)(struct gl_work *), void (*free)(struct gl_work *));
+void gl_work_end(struct gl_work *w);
+/* The same, owned by a userdata that it pushes. */
+void *gl_work_new(lua_State *L, size_t size, void (*run)(struct gl_work *), void (*free)(struct gl_work *));
+int gl_work_start(struct gl_work *w); /* gos_join(w->g) waits for its end. GOS_NOMEM: it will not run */
+/* Runs it and waits. GOS_OK: run has returned. Else it may run still, or never. */
+int gl_work_do(lua_State *L, struct gl *S, struct gl_go *me, struct gl_work *w, gos_ns dl);
+/* Gives up the work of the userdata at idx before the collector does. */
+void gl_work_done(lua_State *L, int idx);
+
+/* ---- io.c: file descriptors, and the errors of what the system does ------------------------------ */
+/* nil, message, code for the system's errors; gl_failed for the rest. what: begins the message; NULL. */
+int gl_io_failed(lua_State *L, struct gl *S, struct gl_go *me, int64_t e, bool now, const char *what);
+/* nil, message, code of an errno. */
+int gl_sys_failed(lua_State *L, int err, const char *what);
+int gl_check_fd(lua_State *L, int idx); /* an integer, a file of the io library, or an object with a fd */
+
+/* ---- slots_elf.c: where the functions of other objects are called from ------------------------------ */
+struct gl_slot {
+  const char *name;
+  void *ours, *theirs;
+};
+/* Makes the interpreter, and the modules that use Lua's functions, call ours instead of theirs, or theirs
+   again. How many slots were changed; -1: not on this system, *why tells. */
+int gl_slots_set(const struct gl_slot *slots, size_t n, bool ours, const char **why);
+
+/* ---- stream.c: bytes from and to a socket, a pipe or a file ---------------------------------------- */
+/* An open file: closed when nobody is at work on it any more. */
+struct gl_file {
+  int fd, refs;
+};
+struct gl_stream {
+  const char *type;           /* the mark of GL_CONN, GL_PIPE or GL_FILE */
+  int fd;                     /* -1: closed */
+  struct gl_file *file;       /* of a file, which other threads read and write */
+  gos_mutex reading, writing; /* one goroutine at a time; a file has one position, hence reading only */
+  char *buf;                  /* read ahead: [at, end); guarded by reading */
+  size_t at, end, cap;
+  gos_ns read_until, write_until; /* GOS_FOREVER: no deadline */
+};
+struct gl_stream *gl_new_stream(lua_State *L, enum gl_type type); /* pushes it, still closed */
+void gl_stream_own(struct gl_stream *st, int fd);                 /* opens it: fd is its own from now on */
+struct gl_stream *gl_test_stream(lua_State *L, int idx);
+struct gl_stream *gl_check_stream(lua_State *L, int idx);
+bool gl_stream_shut(struct gl_stream *st); /* closes it. false: it was closed */
+/* The deadline of a call: the argument's, or that of the socket if it is earlier. */
+gos_ns gl_until(lua_State *L, int idx, gos_ns until);
+
 /* ---- module.c: what each file binds --------------------------------------------------------- */
 struct gl_class {
   enum gl_type type;
@@ -302,6 +367,9 @@ extern const struct gl_class gl_go_classes[], gl_chan_classes[], gl_select_class
 extern const struct gl_class gl_context_classes[], gl_rwmutex_classes[], gl_cond_classes[], gl_pool_classes[],
     gl_map_classes[], gl_atomic_classes[], gl_errgroup_classes[], gl_semaphore_classes[], gl_flight_classes[],
     gl_limiter_classes[];
+extern const luaL_Reg gl_work_functions[], gl_io_functions[], gl_hook_functions[];
+extern const luaL_Reg gl_net_functions[], gl_file_functions[], gl_process_functions[]; /* gos.net, gos.file, ... */
+extern const struct gl_class gl_work_classes[], gl_stream_classes[], gl_net_classes[], gl_process_classes[];
 
 #pragma GCC visibility pop
 #endif

@@ -66,9 +66,10 @@ static void push_nilchan(lua_State *L, struct gl *S) {
 
 __attribute__((visibility("default"))) int luaopen_gossamer_native(lua_State *L) {
   static const luaL_Reg *const functions[] = {gl_realm_functions,  gl_go_functions,   gl_chan_functions,
-                                              gl_select_functions, gl_sync_functions, gl_time_functions};
-  static const struct gl_class *const classes[] = {gl_go_classes, gl_chan_classes, gl_select_classes, gl_sync_classes,
-                                                   gl_time_classes};
+                                              gl_select_functions, gl_sync_functions, gl_time_functions,
+                                              gl_isolate_functions};
+  static const struct gl_class *const classes[] = {gl_go_classes,   gl_chan_classes, gl_select_classes,
+                                                   gl_sync_classes, gl_time_classes, gl_isolate_classes};
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TTABLE) return 1;
   luaL_checkversion(L);
   struct gl *S = gl_open(L);

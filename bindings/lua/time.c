@@ -31,6 +31,7 @@ static gos_ns period(lua_State *L, int idx) {
 }
 
 static gos_timer *new_core_timer(lua_State *L, struct gl *S, gos_ns d, bool repeat) {
+  if (S->ending) luaL_error(L, "gossamer: the Lua state is being closed");
   gos_timer *t = gos_realm_timer(S->realm, d, repeat ? d : 0);
   if (!t) luaL_error(L, "not enough memory for a timer");
   return t;
@@ -141,6 +142,7 @@ static void fire(void *arg) {
   struct timer *t = timer_of(arg);
   lua_State *svc = t->a.S->svc;
   t->a.S->cur = &t->a.S->service;
+  if (t->a.S->ending) return;
   lua_pushcfunction(svc, with_upvalues);
   lua_pushlightuserdata(svc, t);
   if (lua_pcall(svc, 1, 0, 0) != LUA_OK) {
@@ -163,6 +165,7 @@ static int after_func(lua_State *L) {
   gos_ns d = gl_duration(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   gl_self(L, S);
+  if (S->ending) return luaL_error(L, "gossamer: the Lua state is being closed");
   int n = lua_gettop(L) - 2;
   struct timer *t = new_timer(L);
   int idx = n + 3;

@@ -16,6 +16,7 @@ static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static void thread_ends(void *arg) {
   gosi_m *m = arg;
   gosi_tls_m = NULL;
+  if (!m->foreign) return; /* its realm was closed, but has not ended */
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nthreads--;
   gosi_rt.nforeign--;

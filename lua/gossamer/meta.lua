@@ -1301,4 +1301,37 @@ function Process:stdout() end
 ---@return gossamer.Stream|nil
 function Process:stderr() end
 
+---@class gossamer.isolate_options
+---@field [1] function the function; its arguments follow
+---@field require? string[] modules that its state requires first
+---@field name? string shown in reports
+---@field labels? table<string, string> of the goroutine that waits for it
+
+--- Runs `f(...)` in a Lua state of its own, on a thread of its own, at the same time as this state.
+--- What it gives is a goroutine of this state that waits for it: `join` returns copies of f's results
+--- or `nil, err, traceback`, `interrupt` interrupts f's wait, `<close>` joins.
+---
+--- The function, its arguments, its results, and whatever goes through a channel that states share are
+--- copied: strings, numbers, booleans, `gos.null`, light userdata, tables (cycles and what comes more than
+--- once stay so; metatables are NOT copied), Lua functions with their upvalues (shared ones stay
+--- shared), C functions by the name a loaded module has for them. An upvalue that holds a module's table
+--- is that module in the other state (required there), and the table of globals is that state's.
+--- Channels are not copied but shared, and so are what this page says states share. Errors name what
+--- cannot be sent: "cannot send msg.items[3].fn: upvalue 'f' is userdata"; also coroutines, other
+--- userdata, tables nested more than 200 deep.
+---
+--- A channel that was sent to another state works as before, but for one thing: from then on its
+--- values are copied, those between goroutines of one state too. What is in it at that time must be
+--- something that can be sent. Timers' channels stay in their state.
+---
+--- The new state has the standard libraries, this one's package.path and package.cpath, and globals of
+--- its own. It ends when f does: goroutines that f has started and not joined vanish then. An isolate is
+--- not tied to the state that started it, but ends with the process, as goroutines do. `os.exit` in it
+--- ends the process. A signal handler, such as Ctrl-C's, never runs in it.
+--- Errors: "isolate: cannot send ...", "isolate: cannot start a thread: ...".
+---@param f function|gossamer.isolate_options
+---@param ... any
+---@return gossamer.Goroutine
+function gos.isolate(f, ...) end
+
 return gos

@@ -152,7 +152,9 @@ static int select_(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   int def = option(L, "default"), timeout = option(L, "timeout"), ordered = option(L, "ordered");
-  if (lua_type(L, option(L, "ctx")) != LUA_TNIL) return luaL_argerror(L, 1, "ctx: contexts are not supported yet");
+  int ctx = option(L, "ctx");
+  struct gl_ctx *c = gl_test(L, ctx, GL_CTX);
+  if (!c && !lua_isnil(L, ctx)) return luaL_argerror(L, 1, "ctx: context expected");
   if (!lua_isnil(L, timeout) &&
       (lua_type(L, timeout) != LUA_TNUMBER || lua_tonumber(L, timeout) != lua_tonumber(L, timeout)))
     return luaL_argerror(L, 1, "timeout: seconds expected");
@@ -170,6 +172,7 @@ static int select_(lua_State *L) {
   gos_ns dl = lua_toboolean(L, def) ? GOS_NOW : gl_deadline(L, timeout);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
+  if (c) gl_also_obey(L, me, c->x);
   if (s.sends) {
     gl_reserve(L, S, GL_VALS, s.sends);
     read_values(L, S, &s);

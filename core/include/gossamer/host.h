@@ -124,6 +124,18 @@ void gos_cancel_with(gos_ctx *x, int cause, void *data, void (*drop)(void *data)
 void *gos_ctx_cause_data(gos_ctx *x);
 /* As gos_with_value(). With NULL as result val stays the caller's. */
 gos_ctx *gos_with_value_drop(gos_ctx *p, const void *key, void *val, void (*drop)(void *val));
+/* The context that ended first and so ended x: x itself or one above it. Borrowed, as long as x lives.
+   NULL: x has not ended. */
+gos_ctx *gos_ctx_origin(gos_ctx *x);
+/* Any call that waits, with or without a deadline, obeys a context too if it stands between these two:
+   begin, one call, end, on the same goroutine or thread. Nothing else of the runtime in between. */
+typedef struct gos_ctx_wait {
+  void *internal[5];
+} gos_ctx_wait;
+/* GOS_OK: make the call, then end. Else why x had ended before: neither of them. */
+int gos_ctx_wait_begin(gos_ctx_wait *w, gos_ctx *x);
+/* *e: what the call gave. True: it was x that ended it, and *e is now why. */
+bool gos_ctx_wait_end(gos_ctx_wait *w, int *e);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -225,6 +225,10 @@ int gos_ctx_err(gos_ctx *x) {
 static gosi_scope *origin(const gos_ctx *x) {
   return gosi_ctx_can_end(x) && gosi_ctx_ended(x) ? x->scope->origin : NULL;
 }
+gos_ctx *gos_ctx_origin(gos_ctx *x) {
+  gosi_scope *s = origin(x);
+  return s ? &s->x : NULL;
+}
 int gos_ctx_cause(gos_ctx *x) {
   gosi_scope *s = origin(x);
   return s ? s->cause : GOS_OK;

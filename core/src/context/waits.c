@@ -20,6 +20,25 @@ int64_t gosi_ctx_wait_end(gosi_ctx_wait *w, int64_t r) {
   return r == GOSI_ENDED ? gosi_load_acquire(&w->scope->err) : r;
 }
 
+/* ---- for bindings ------------------------------------------------------------------------ */
+_Static_assert(sizeof(gosi_ctx_wait) <= sizeof(gos_ctx_wait), "host.h");
+
+int gos_ctx_wait_begin(gos_ctx_wait *w, gos_ctx *x) {
+  gosi_ctx_wait *own = (gosi_ctx_wait *)w;
+  if (gosi_ctx_can_end(x)) return gosi_ctx_wait_begin(own, x);
+  own->scope = NULL;
+  return GOS_OK;
+}
+
+bool gos_ctx_wait_end(gos_ctx_wait *w, int *e) {
+  gosi_ctx_wait *own = (gosi_ctx_wait *)w;
+  if (!own->scope) return false;
+  bool ended = *e == GOSI_ENDED;
+  *e = gosi_ctx_wait_end(own, *e);
+  return ended;
+}
+
+/* ---- the public calls ---------------------------------------------------------------------- */
 int gos_chan_send_ctx(gos_chan *c, const void *v, gos_ctx *x) { GOSI_CTX_OBEY(x, gos_chan_send_dl(c, v, dl)); }
 int gos_chan_recv_ctx(gos_chan *c, void *out, gos_ctx *x) { GOSI_CTX_OBEY(x, gos_chan_recv_dl(c, out, dl)); }
 int gos_select_ctx(gos_case *cases, int n, gos_ctx *x) { GOSI_CTX_OBEY(x, gos_select(cases, n, dl)); }

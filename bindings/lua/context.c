@@ -308,7 +308,7 @@ enum { CONTEXT = 3 }; /* user value of it, beside GL_CALL_* */
 static struct after *after_of(void *arg) { return (struct after *)((char *)arg - offsetof(struct after, a)); }
 
 static bool give_back(struct after *t) {
-  bool stopped = t->stop && gos_realm_ctx_stop(t->a.S->realm, t->stop) == 1;
+  bool stopped = t->stop && gos_ctx_stop(t->stop) == 1;
   t->stop = NULL;
   return stopped;
 }

@@ -11,7 +11,9 @@ static int outcome(lua_State *L, const char *word) {
 }
 
 /* g:interrupt(err) makes the interrupted call raise err; without err it gives nil, "canceled". */
-static int canceled(lua_State *L, struct gl_go *me) {
+static int canceled(lua_State *L, struct gl *S, struct gl_go *me) {
+  if (__builtin_expect(S->ending, 0) && me != S->main) gl_vanish(S, me);
+  if (S->iso && gl_isolate_push_interrupt(L, S, me)) return lua_error(L);
   if (!me->interrupted || me->by_ctx) return outcome(L, "canceled");
   me->interrupted = false;
   gl_push_go(L, me);
@@ -26,7 +28,7 @@ int gl_failed(lua_State *L, struct gl *S, struct gl_go *me, int code, bool now) 
   switch (code) {
   case GOS_CLOSED: return outcome(L, "closed");
   case GOS_TIMEDOUT: return outcome(L, "timeout");
-  case GOS_CANCELED: return canceled(L, me);
+  case GOS_CANCELED: return canceled(L, S, me);
   case GOS_WOULDBLOCK:
     if (now) return outcome(L, "timeout");
     return luaL_error(L, "cannot wait in a finalizer (__gc)");

@@ -44,7 +44,7 @@ static struct gl_go *check_go(lua_State *L, int idx) { return gl_check(L, idx, G
 /* ---- extras: what few goroutines have ------------------------------------------------------ */
 
 /* Pops a value: handle's extras[k]. */
-static void set_extra(lua_State *L, int handle, const char *k) {
+void gl_set_extra(lua_State *L, int handle, const char *k) {
   handle = lua_absindex(L, handle);
   if (lua_getiuservalue(L, handle, GL_GO_EXTRAS) != LUA_TTABLE) {
     lua_pop(L, 1);
@@ -153,7 +153,7 @@ static void arm_reaper(struct gl *S, gos_ns d) {
 void gl_reap(void *arg) {
   struct gl *S = ((struct gl_arg *)arg)->S;
   S->cur = &S->service;
-  while (S->unseen.next != &S->unseen) {
+  while (!S->ending && S->unseen.next != &S->unseen) {
     gos_ns left = S->unseen.next->died + GRACE - gos_now();
     if (left > 0) {
       arm_reaper(S, left);
@@ -172,9 +172,12 @@ static int keep_traceback(lua_State *L) {
   if (gos_info_get(g->h, &info, sizeof info) != GOS_OK) memset(&info, 0, sizeof info);
   lua_settop(L, 1);
   gl_push_go(L, g);
-  luaL_traceback(L, L, NULL, 1);
+  if (!g->iso || push_extra(L, 2, "remote") != LUA_TSTRING) { /* that of the isolate tells more */
+    lua_settop(L, 2);
+    luaL_traceback(L, L, NULL, 1);
+  }
   lua_pushvalue(L, -1);
-  set_extra(L, 2, "traceback");
+  gl_set_extra(L, 2, "traceback");
   const char *traceback = lua_tostring(L, 3);
   lua_pushvalue(L, 1); /* a copy: lua_tostring makes a number a string */
   const char *message = lua_tostring(L, -1);
@@ -259,6 +262,7 @@ static void run(void *arg) {
   struct gl_go *g = go_of(arg);
   lua_State *L = g->L;
   g->a.S->cur = g;
+  if (g->a.S->ending) gl_vanish(g->a.S, g);
   end(g, L, lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1));
 }
 
@@ -269,6 +273,53 @@ void gl_go_start_failed(void *arg) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, g->a.S->vals);
   lua_rawgeti(L, -1, GL_NOMEM);
   end(g, L, LUA_ERRMEM);
+}
+
+/* ---- the end of a state while others go on --------------------------------------------------- */
+
+_Noreturn void gl_vanish(struct gl *S, struct gl_go *me) {
+  me->L = me->at = NULL;
+  unlink_go(me);
+  if (me->ended) {
+    lua_rawgeti(S->svc, LUA_REGISTRYINDEX, S->vals);
+    lua_rawgeti(S->svc, -1, me->slot);
+    me->ended(me, S->svc);
+    lua_pop(S->svc, 2);
+  }
+  gl_link(&S->gone, me);
+  gos_goexit();
+  abort();
+}
+
+/* Where its wait was not interrupted but had just succeeded: before the next step of Lua code. */
+static void vanish_hook(lua_State *L, lua_Debug *ar) {
+  (void)L, (void)ar;
+  gl_vanish(gl_here, gl_here->cur);
+}
+
+static void hook(lua_State *L) {
+  if (L) lua_sethook(L, vanish_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+/* Each leaves what it waits for by itself: a channel that others use must not know it any more. */
+void gl_end_others(struct gl *S) {
+  struct gl_go *g;
+  S->ending = true;
+  while ((g = S->live.next == S->main ? S->main->next : S->live.next) != &S->live) {
+    gos_g *h = gos_g_retain(g->h);
+    hook(g->L);
+    hook(g->at);
+    gos_interrupt(h);
+    gos_join(h, GOS_FOREVER);
+    S->cur = S->main;
+    gos_release(h);
+  }
+  while ((g = S->gone.next) != &S->gone) {
+    unlink_go(g);
+    give_back(g);
+  }
+  for (int i = 0; i < 3; i++) gos_gosched(); /* timers' functions that are just being started */
+  S->cur = S->main;
 }
 
 /* They never run again. The interrupt takes them out of what they wait for in the core, which may
@@ -288,13 +339,14 @@ static void inherit_labels(lua_State *L, struct gl_go *me, int handle) {
   handle = lua_absindex(L, handle);
   gl_push_go(L, me);
   push_extra(L, -1, "labels");
-  set_extra(L, handle, "labels");
+  gl_set_extra(L, handle, "labels");
   lua_pop(L, 1);
 }
 
 struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int extras, int owner) {
   struct gl *S = gl_of(L);
   struct gl_go *me = gl_self(L, S);
+  if (S->ending) luaL_error(L, "gossamer: the Lua state is being closed");
   int fn = lua_gettop(L) - n;
   luaL_checkstack(L, n + 8, "too many arguments");
   struct gl_go *g = memset(lua_newuserdatauv(L, sizeof *g, owner ? 3 : 2), 0, sizeof *g);
@@ -361,8 +413,7 @@ static void copy_labels(lua_State *L, int from, int to) {
   }
 }
 
-/* Pushes the extras of go{...}, whose table is at 1: the name, and its labels with those of me. */
-static void push_extras(lua_State *L, struct gl_go *me) {
+void gl_push_extras(lua_State *L, struct gl_go *me) {
   int extras = lua_gettop(L) + 1, labels = extras + 1, from = extras + 2;
   lua_createtable(L, 0, 2);
   lua_createtable(L, 0, 4);
@@ -382,8 +433,8 @@ static void push_extras(lua_State *L, struct gl_go *me) {
 /* go{f, ..., name=, labels=, stack=} */
 static int go_table(lua_State *L) {
   lua_settop(L, 1);
-  push_extras(L, gl_self(L, gl_of(L))); /* 2 */
-  lua_getfield(L, 2, "name");           /* 3 */
+  gl_push_extras(L, gl_self(L, gl_of(L))); /* 2 */
+  lua_getfield(L, 2, "name");              /* 3 */
   int is_int = 1;
   lua_Integer stack = lua_getfield(L, 1, "stack") == LUA_TNIL ? 0 : lua_tointegerx(L, 4, &is_int);
   luaL_argcheck(L, is_int && stack >= 0 && stack <= (lua_Integer)1 << 40, 1, "stack: number of bytes expected");
@@ -415,6 +466,7 @@ static int wait_for(lua_State *L, struct gl_go *g, gos_ns deadline) {
     g->joiners++;
     GL_WAIT(L, S, me, e, gos_join(g->h, deadline));
     g->joiners--;
+    if (S->ending && me != S->main) gl_vanish(S, me);
     if (g->L) return gl_failed(L, S, me, e, now);
   }
   if (!g->joiners && g->h) give_back(g);
@@ -485,9 +537,10 @@ static int go_interrupt(lua_State *L) {
     lua_pushboolean(L, 0);
     return 1;
   }
+  if (g->iso) return gl_isolate_interrupt(L, g->iso);
   if (!lua_isnoneornil(L, 2)) {
     lua_settop(L, 2);
-    set_extra(L, 1, "interrupt");
+    gl_set_extra(L, 1, "interrupt");
     g->interrupted = true;
   }
   lua_pushboolean(L, gos_interrupt(g->h) == GOS_OK);

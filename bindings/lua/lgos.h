@@ -55,6 +55,14 @@ enum gl_type {
   GL_FLIGHT_CALL,
   GL_LIMITER,
   GL_RESERVATION,
+  GL_WORK,
+  GL_CONN,
+  GL_PIPE,
+  GL_FILE,
+  GL_PACKET,
+  GL_LISTENER,
+  GL_PROCESS,
+  GL_ISOLATE,
   GL_FIXED
 };
 
@@ -84,12 +92,13 @@ struct gl_go {
   gos_ctx *ctx;                                   /* what the call that waits obeys; NULL: none. See gl_enter */
   void *owner;                                    /* the body of its owner; NULL: none */
   bool (*ended)(struct gl_go *g, lua_State *svc); /* tells its owner. true: that one has its error */
-  char *text;                                     /* the report of its error, until that has been seen */
-  gos_ns died;                                    /* when it failed */
-  struct gl_go *prev, *next;                      /* in gl.live, then perhaps gl.unseen */
-  int slot;                                       /* its anchor */
-  int nresults;                                   /* more than 1: user value 1 is a table of them */
-  int joiners;                                    /* goroutines inside gos_join(h) */
+  struct gl_isolate *iso;    /* it waits for this one's end; NULL: it does not. An object on its stack has it */
+  char *text;                /* the report of its error, until that has been seen */
+  gos_ns died;               /* when it failed */
+  struct gl_go *prev, *next; /* in gl.live, then perhaps gl.unseen */
+  int slot;                  /* its anchor */
+  int nresults;              /* more than 1: user value 1 is a table of them */
+  int joiners;               /* goroutines inside gos_join(h) */
   bool failed, unseen, labelled, interrupted, on_panic;
   bool by_ctx; /* its last wait was ended by ctx */
 };
@@ -119,6 +128,7 @@ struct gl {
   struct gl_go service; /* stands for runtime code in gl_self() */
   struct gl_go live;    /* ring of the goroutines that have not ended, main included */
   struct gl_go unseen;  /* ring of those that failed unseen, oldest first */
+  struct gl_go gone;    /* ring of those that vanished */
   struct gl_arg reaper_arg;
   gos_timer *reaper; /* reports errors nobody joined in time */
   enum { GL_PANIC_REPORT, GL_PANIC_CRASH, GL_PANIC_CALL } on_panic;
@@ -128,8 +138,16 @@ struct gl {
   /* the value table: slots 1..nslots exist; next[] links the free ones */
   int vals; /* its key in the registry */
   int *next, nslots, nfree, free;
+  /* messages to and from other states: pack.c, unpack.c */
+  const struct gl_share *share[GL_FIXED];
+  struct gl_scratch *scratch;
+  struct gl_sharing *sharing;
+  struct gl_msg *unpacking;
+  struct gl_isolate *iso; /* the state is its; NULL: a state that somebody else made */
+  bool ending;            /* goroutines but main end at their next step */
 };
 
+#define NOINLINE __attribute__((noinline))
 #define GL_VALS lua_upvalueindex(2)
 static inline struct gl *gl_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
 
@@ -140,8 +158,10 @@ typedef uint64_t gl_value;
 void gl_reserve(lua_State *L, struct gl *S, int vals, int n);
 int gl_anchor(lua_State *L, struct gl *S, int vals); /* pops a value into a reserved slot */
 void gl_unanchor(struct gl *S, int slot);            /* no error, on any stack of the realm's thread */
-/* The value at idx, not nil. Reserves a slot itself if it needs one; reserved: the caller has. */
-gl_value gl_encode(lua_State *L, struct gl *S, int vals, int idx, bool reserved);
+/* The value at idx, not nil, for the channel c: in a slot, or packed for a channel that states share. */
+gl_value gl_encode(lua_State *L, struct gl *S, int vals, int idx, gos_chan *c);
+/* The same without an error: the caller has reserved a slot, why says what cannot be sent. */
+bool gl_encode_reserved(lua_State *L, struct gl *S, int vals, int idx, gos_chan *c, gl_value *v, char *why);
 void gl_push(lua_State *L, struct gl *S, int vals, gl_value v); /* pushes it and frees its slot */
 void gl_drop(struct gl *S, gl_value v);                         /* nobody will push it */
 void gl_drop_elem(void *elem);                                  /* the same, as a channel's dtor */
@@ -200,9 +220,15 @@ void gl_push_function(lua_State *L, lua_CFunction f, int n);
 void gl_report_all(struct gl *S); /* every error nobody has seen goes to stderr */
 void gl_reap(void *arg);          /* reports errors that were not joined in time */
 void gl_go_start_failed(void *arg);
-void gl_go_abandon_all(struct gl *S);              /* those that have not ended: the state is being closed */
-void gl_push_go(lua_State *L, struct gl_go *g);    /* its handle; only while it is anchored */
-void gl_link(struct gl_go *ring, struct gl_go *g); /* as the last one */
+void gl_go_abandon_all(struct gl *S);                       /* those that have not ended: the state is being closed */
+void gl_push_go(lua_State *L, struct gl_go *g);             /* its handle; only while it is anchored */
+void gl_link(struct gl_go *ring, struct gl_go *g);          /* as the last one */
+void gl_set_extra(lua_State *L, int handle, const char *k); /* pops a value */
+/* Pushes the extras of go{...} or isolate{...}, whose table is at 1: the name, and its labels with those of me. */
+void gl_push_extras(lua_State *L, struct gl_go *me);
+/* The running goroutine is gone, without another step of Lua code: its state ends. */
+_Noreturn void gl_vanish(struct gl *S, struct gl_go *me);
+void gl_end_others(struct gl *S); /* by main: the state ends, all others vanish */
 
 /* ---- chan.c -------------------------------------------------------------------------------- */
 struct gl_chan *gl_check_chan(lua_State *L, int idx, int can);
@@ -263,6 +289,13 @@ void gl_cell_release(struct gl_cell *c);
 /* Pushes one; the reference to c becomes its. c NULL: a new one. */
 struct gl_atomic *gl_new_atomic(lua_State *L, enum gl_type type, struct gl_cell *c);
 
+/* ---- isolate.c ------------------------------------------------------------------------------ */
+extern _Thread_local struct gl_isolate *gl_isolate_here; /* whose thread this is, or NULL */
+/* g:interrupt([err]) of the goroutine that waits for it. */
+int gl_isolate_interrupt(lua_State *L, struct gl_isolate *iso);
+/* Pushes the error with which the running state's function was interrupted, if there is one. */
+bool gl_isolate_push_interrupt(lua_State *L, struct gl *S, struct gl_go *me);
+
 /* ---- errors.c ------------------------------------------------------------------------------- */
 /* nil and a word for an expected outcome; an error for the rest. now: the caller asked not to wait. */
 int gl_failed(lua_State *L, struct gl *S, struct gl_go *me, int code, bool now);
@@ -285,6 +318,64 @@ static inline void *gl_check(lua_State *L, int idx, enum gl_type type, const cha
   return p;
 }
 
+/* ---- work.c: hand-off to other threads -------------------------------------------------------- */
+/* What runs on another thread. Counted: the work goes on when the goroutine that asked for it has been
+   interrupted, or its time is up. */
+struct gl_work {
+  void (*run)(struct gl_work *w);  /* may block; touches nothing of this Lua state */
+  void (*free)(struct gl_work *w); /* what it holds, on any thread; the work itself is freed after it. NULL: nothing */
+  gos_g *g;
+  int refs;
+};
+/* Zeroed memory for it; to be given up by gl_work_end(). NULL: there is none. Raises no errors. */
+void *gl_work_alloc(size_t size, void (*run)(struct gl_work *), void (*free)(struct gl_work *));
+void gl_work_end(struct gl_work *w);
+/* The same, owned by a userdata that it pushes. */
+void *gl_work_new(lua_State *L, size_t size, void (*run)(struct gl_work *), void (*free)(struct gl_work *));
+int gl_work_start(struct gl_work *w); /* gos_join(w->g) waits for its end. GOS_NOMEM: it will not run */
+/* Runs it and waits. GOS_OK: run has returned. Else it may run still, or never. */
+int gl_work_do(lua_State *L, struct gl *S, struct gl_go *me, struct gl_work *w, gos_ns dl);
+/* Gives up the work of the userdata at idx before the collector does. */
+void gl_work_done(lua_State *L, int idx);
+
+/* ---- io.c: file descriptors, and the errors of what the system does ------------------------------ */
+/* nil, message, code for the system's errors; gl_failed for the rest. what: begins the message; NULL. */
+int gl_io_failed(lua_State *L, struct gl *S, struct gl_go *me, int64_t e, bool now, const char *what);
+/* nil, message, code of an errno. */
+int gl_sys_failed(lua_State *L, int err, const char *what);
+int gl_check_fd(lua_State *L, int idx); /* an integer, a file of the io library, or an object with a fd */
+
+/* ---- slots_elf.c: where the functions of other objects are called from ------------------------------ */
+struct gl_slot {
+  const char *name;
+  void *ours, *theirs;
+};
+/* Makes the interpreter, and the modules that use Lua's functions, call ours instead of theirs, or theirs
+   again. How many slots were changed; -1: not on this system, *why tells. */
+int gl_slots_set(const struct gl_slot *slots, size_t n, bool ours, const char **why);
+
+/* ---- stream.c: bytes from and to a socket, a pipe or a file ---------------------------------------- */
+/* An open file: closed when nobody is at work on it any more. */
+struct gl_file {
+  int fd, refs;
+};
+struct gl_stream {
+  const char *type;           /* the mark of GL_CONN, GL_PIPE or GL_FILE */
+  int fd;                     /* -1: closed */
+  struct gl_file *file;       /* of a file, which other threads read and write */
+  gos_mutex reading, writing; /* one goroutine at a time; a file has one position, hence reading only */
+  char *buf;                  /* read ahead: [at, end); guarded by reading */
+  size_t at, end, cap;
+  gos_ns read_until, write_until; /* GOS_FOREVER: no deadline */
+};
+struct gl_stream *gl_new_stream(lua_State *L, enum gl_type type); /* pushes it, still closed */
+void gl_stream_own(struct gl_stream *st, int fd);                 /* opens it: fd is its own from now on */
+struct gl_stream *gl_test_stream(lua_State *L, int idx);
+struct gl_stream *gl_check_stream(lua_State *L, int idx);
+bool gl_stream_shut(struct gl_stream *st); /* closes it. false: it was closed */
+/* The deadline of a call: the argument's, or that of the socket if it is earlier. */
+gos_ns gl_until(lua_State *L, int idx, gos_ns until);
+
 /* ---- module.c: what each file binds --------------------------------------------------------- */
 struct gl_class {
   enum gl_type type;
@@ -302,6 +393,11 @@ extern const struct gl_class gl_go_classes[], gl_chan_classes[], gl_select_class
 extern const struct gl_class gl_context_classes[], gl_rwmutex_classes[], gl_cond_classes[], gl_pool_classes[],
     gl_map_classes[], gl_atomic_classes[], gl_errgroup_classes[], gl_semaphore_classes[], gl_flight_classes[],
     gl_limiter_classes[];
+extern const luaL_Reg gl_work_functions[], gl_io_functions[], gl_hook_functions[];
+extern const luaL_Reg gl_net_functions[], gl_file_functions[], gl_process_functions[]; /* gos.net, gos.file, ... */
+extern const struct gl_class gl_work_classes[], gl_stream_classes[], gl_net_classes[], gl_process_classes[];
+extern const luaL_Reg gl_isolate_functions[];
+extern const struct gl_class gl_isolate_classes[];
 
 #pragma GCC visibility pop
 #endif

@@ -11,7 +11,7 @@
  */
 #include <stdio.h>
 
-#include "lgos.h"
+#include "message.h"
 
 enum { STACK = 512 * 1024 }; /* 200 nested C calls (LUAI_MAXCCALLS) of string.gsub need 384 KB */
 
@@ -82,11 +82,12 @@ static int close_state(lua_State *L) {
     gl_report_all(S);
     gl_signals_end(S);
     gl_go_abandon_all(S);
-    gos_realm_close(S->realm);
+    if (!S->iso || gos_realm_end(S->realm) != GOS_OK) gos_realm_close(S->realm);
     S->realm = NULL;
     S->thread = NULL;
     gl_here = NULL;
   }
+  gl_messages_end(S);
   free(S->next);
   S->next = NULL;
   return 0;
@@ -139,7 +140,7 @@ static struct gl_go *new_main(lua_State *L, struct gl *S) {
 }
 
 struct gl *gl_open(lua_State *L) {
-  static int registered;
+  static uint32_t registered;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TUSERDATA) {
     struct gl *S = lua_touserdata(L, -1);
     lua_pop(L, 1);
@@ -155,10 +156,12 @@ struct gl *gl_open(lua_State *L) {
   lua_setmetatable(L, -2);
   S->live.prev = S->live.next = &S->live;
   S->unseen.prev = S->unseen.next = &S->unseen;
+  S->gone.prev = S->gone.next = &S->gone;
   S->mainL = main_thread(L);
   S->svc = new_service(L);
   new_values(L, S);
   S->main = new_main(L, S);
+  S->iso = gl_isolate_here;
   S->service.a = (struct gl_arg){.S = S};
   S->reaper_arg = S->service.a;
   int err;
@@ -173,7 +176,7 @@ struct gl *gl_open(lua_State *L) {
   S->cur = S->main;
   S->thread = __builtin_thread_pointer();
   gl_here = S;
-  if (!registered) registered = atexit(at_exit) == 0;
+  if (!__atomic_exchange_n(&registered, 1, __ATOMIC_RELAXED)) atexit(at_exit);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
   return S;
 }
@@ -200,6 +203,7 @@ static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; 
 struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline) {
   struct gl_go *me = gl_self(L, S);
   gos_ctx *x = NULL;
+  if (__builtin_expect(S->ending, 0) && me != S->main) gl_vanish(S, me);
   me->at = L;
   if (*deadline < 0) { /* see gl_deadline_of */
     x = (gos_ctx *)((uintptr_t) - *deadline << 3);
@@ -246,6 +250,7 @@ static int gosched(lua_State *L) {
   struct gl_go *me = gl_enter(L, S, &dl);
   if (dl == GOS_FOREVER) gos_gosched(); /* a finalizer just goes on */
   S->cur = me;
+  if (__builtin_expect(S->ending, 0) && me != S->main) gl_vanish(S, me);
   return 0;
 }
 

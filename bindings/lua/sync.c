@@ -165,7 +165,7 @@ static int once_do(lua_State *L) {
     gos_ns dl = GOS_FOREVER;
     me = gl_enter(L, S, &dl);
     GL_WAIT(L, S, me, e, gos_mutex_lock_dl(&o->mu, dl));
-  } while (e == GOS_CANCELED);
+  } while (e == GOS_CANCELED && !S->ending);
   if (e != GOS_OK) return gl_failed(L, S, me, e, false);
   guard->o = o;
   lua_toclose(L, 3);

@@ -31,6 +31,7 @@ static gos_ns period(lua_State *L, int idx) {
 }
 
 static gos_timer *new_core_timer(lua_State *L, struct gl *S, gos_ns d, bool repeat) {
+  if (S->ending) luaL_error(L, "gossamer: the Lua state is being closed");
   gos_timer *t = gos_realm_timer(S->realm, d, repeat ? d : 0);
   if (!t) luaL_error(L, "not enough memory for a timer");
   return t;
@@ -160,6 +161,7 @@ static int with_upvalues(lua_State *L) { /* start_call */
 void gl_start_call(struct gl_arg *a, int slot, const char *what) {
   lua_State *svc = a->S->svc;
   a->S->cur = &a->S->service;
+  if (a->S->ending) return;
   lua_pushcfunction(svc, with_upvalues);
   lua_pushlightuserdata(svc, a);
   lua_pushinteger(svc, slot);
@@ -170,6 +172,8 @@ void gl_start_call(struct gl_arg *a, int slot, const char *what) {
 
 static void fire(void *arg) {
   struct timer *t = timer_of(arg);
+  t->a.S->cur = &t->a.S->service;
+  if (t->a.S->ending) return;
   gl_start_call(&t->a, t->slot, "after_func");
   end_call(t);
 }
@@ -187,6 +191,7 @@ static int after_func(lua_State *L) {
   gos_ns d = gl_duration(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   gl_self(L, S);
+  if (S->ending) return luaL_error(L, "gossamer: the Lua state is being closed");
   int n = lua_gettop(L) - 2;
   struct timer *t = new_timer(L);
   int idx = 3;

@@ -57,7 +57,8 @@ enum {
   GOS_NOMEM = -6,      /* memory, address space or the guard page budget is used up */
   GOS_PERM = -7,       /* not allowed here (e.g. unlock of an unlocked mutex) */
   GOS_DEADLOCK = -8,   /* all goroutines are asleep; given to the main goroutine */
-  GOS_AGAIN = -9       /* bindings only: the host must look at its signals and call again */
+  GOS_AGAIN = -9,      /* bindings only: the host must look at its signals and call again */
+  GOS_NOHOST = -10     /* gossamer/net.h: there is no host of that name */
 };
 const char *gos_strerror(int code);
 int gos_abi_version(void);

@@ -22,6 +22,9 @@
 ---@field atomic gossamer.atomic
 ---@field null gossamer.null stands for nil in channels, which cannot carry nil
 ---@field nilchan gossamer.Chan Go's nil channel: send and receive wait for ever; never ready in a select
+---@field net gossamer.net sockets, names and pipes
+---@field file gossamer.filesystem files and directories
+---@field process gossamer.processes other programs
 local gos = {}
 
 ---@class gossamer.null
@@ -875,5 +878,460 @@ function gos.stop(ch) end
 ---@param ... string|integer|gossamer.Context the parent, if given, comes first
 ---@return gossamer.Context
 function gos.notify_context(...) end
+
+-- ---- blocking calls, file descriptors -------------------------------------------------------------
+
+--- Runs a C function without upvalues in another thread, in a Lua state of its own, while only this
+--- goroutine waits: `gos.blocking(os.execute, "make")`. Arguments and results are nil, booleans, numbers,
+--- strings and light userdata; its error is raised. Errors: "a C function is needed", "cannot go to another thread".
+---@param f function
+---@param ... nil|boolean|number|string|lightuserdata
+---@return any ... its results; or nil, "canceled": it goes on alone
+function gos.blocking(f, ...) end
+
+--- Whatever has a file descriptor; objects of LuaSocket too.
+---@alias gossamer.fd integer|file*|gossamer.Stream|gossamer.Listener|gossamer.Packet|{getfd: fun(self): integer}
+
+--- Waits until the file descriptor is ready to be read ("r") or written ("w"), whoever made it.
+---@param fd gossamer.fd
+---@param mode "r"|"w"|"rw"
+---@param t? number seconds
+---@return "r"|"w"|"rw"|nil ready
+---@return nil|"closed"|"timeout"|"canceled"|string why
+---@return string|nil code "EBADF" and the like
+function gos.wait_fd(fd, mode, t) end
+
+--- A case that is ready when fd can be read, or its end has been reached. What a stream has already read
+--- ahead is not seen: look at `buffered()` first. Its value is true; or nil, "closed".
+---@param fd gossamer.fd
+---@param fn? fun(v: true|nil, err: "closed"|nil)
+---@return gossamer.Case
+function gos.readable(fd, fn) end
+
+--- The same for writing.
+---@param fd gossamer.fd
+---@param fn? fun(v: true|nil, err: "closed"|nil)
+---@return gossamer.Case
+function gos.writable(fd, fn) end
+
+--- From here on, in all states of the process, unmodified code that blocks in `os.execute`, `io.popen`, reads
+--- and writes of pipes and terminals by the io library, and in LuaSocket waits for its goroutine only. Changes
+--- the tables through which the interpreter and Lua modules call the C library; modules loaded later too. What
+--- it cannot see: files on disks, and C libraries that a module uses. An interruption of such a call is put off
+--- until the goroutine's next wait. Errors: "hook: not supported here: ...", when a self-test fails.
+---@return true
+function gos.hook() end
+
+--- Undoes it; calls that wait come to their end.
+---@return boolean was it in force?
+function gos.unhook() end
+
+-- ---- streams ---------------------------------------------------------------------------------------
+-- What the system refuses is nil, a message and a code ("ECONNREFUSED", "ENOHOST" for an unknown host).
+
+---@class gossamer.Stream a connection, a pipe or a file; at the end of a scope (`<close>`) it is closed
+local Stream = {}
+
+--- What there is, at least a byte. Go: `io.Reader`.
+---@param n? integer at most this many bytes (65,536)
+---@param t? number seconds
+---@return string|nil
+---@return nil|"eof"|"closed"|"timeout"|"canceled"|string why
+---@return string|nil code
+function Stream:read(n, t) end
+
+--- n bytes. If they do not come, those that did are still to be read. Go: `io.ReadFull`.
+---@param n integer
+---@param t? number seconds
+---@return string|nil
+---@return nil|"eof"|"unexpected eof"|"closed"|"timeout"|"canceled"|string why
+---@return string|nil code
+function Stream:read_exactly(n, t) end
+
+--- A line without its end ("\n" or "\r\n"); the last one may have none.
+---@param t? number seconds
+---@param max? integer "line too long" when more bytes than this have come without a line's end
+---@return string|nil
+---@return nil|"eof"|"line too long"|"closed"|"timeout"|"canceled"|string why
+---@return string|nil code
+function Stream:read_line(t, max) end
+
+--- All until the end. Go: `io.ReadAll`.
+---@param t? number seconds
+---@return string|nil
+---@return nil|"closed"|"timeout"|"canceled"|string why what has come by then is still to be read
+---@return string|nil code
+function Stream:read_all(t) end
+
+--- `for line in stream:lines() do` until the end; anything else that ends it is an error.
+---@return fun(): string|nil
+function Stream:lines() end
+
+--- Bytes read ahead.
+---@return integer
+function Stream:buffered() end
+
+--- Writes all; other goroutines' writes do not come in between. SIGPIPE is never raised.
+---@param data string
+---@param t? number seconds
+---@return integer|nil n
+---@return nil|"closed"|"timeout"|"canceled"|string why
+---@return string|nil code "EPIPE", ...
+---@return integer|nil written of what failed: how many bytes have gone
+function Stream:write(data, t) end
+
+--- Ends the waits for it with nil, "closed".
+---@return boolean true for the call that closed it
+function Stream:close() end
+
+--- Has it been closed, by us?
+---@return boolean
+function Stream:closed() end
+
+--- Its file descriptor, which stays the stream's. Errors: "the stream is closed".
+---@return integer
+function Stream:fd() end
+
+--- When the calls made from now on give up ("timeout"), besides their own t. Go: `SetDeadline`.
+---@param t? number seconds from now; nil: never
+---@param which? "r"|"w"|"rw" reading, writing or both
+function Stream:set_deadline(t, which) end
+
+---@class gossamer.Conn: gossamer.Stream a connection
+local Conn = {}
+
+--- No more reads. Go: `CloseRead`.
+---@return true|nil
+---@return string|nil why
+---@return string|nil code
+function Conn:close_read() end
+
+--- No more writes: the other side reads the end. Go: `CloseWrite`.
+---@return true|nil
+---@return string|nil why
+---@return string|nil code
+function Conn:close_write() end
+
+--- "host:port", or a path.
+---@return string|nil
+---@return string|nil why
+---@return string|nil code
+function Conn:local_addr() end
+
+--- Where the other side is.
+---@return string|nil address of the other side
+---@return string|nil why
+---@return string|nil code
+function Conn:peer_addr() end
+
+---@alias gossamer.option "nodelay"|"keepalive"|"broadcast"|"reuseaddr"|"reuseport"|"send_buffer"|"receive_buffer"
+
+--- An option's value.
+---@param name gossamer.option
+---@return boolean|integer|nil value bytes for the buffers
+---@return string|nil why
+---@return string|nil code
+function Conn:option(name) end
+
+--- Sets an option.
+---@param name gossamer.option
+---@param value boolean|integer
+---@return true|nil
+---@return string|nil why
+---@return string|nil code
+function Conn:set_option(name, value) end
+
+--- An open file, read and written by other threads; reading and writing share one position.
+---@class gossamer.File: gossamer.Stream
+local File = {}
+
+--- Moves the position, and gives it.
+---@param whence? "set"|"cur"|"end"
+---@param offset? integer
+---@return integer|nil
+---@return string|nil why
+---@return string|nil code
+function File:seek(whence, offset) end
+
+--- Waits until all is on the disk. Go: `File.Sync`.
+---@param t? number seconds
+---@return true|nil
+---@return string|nil why
+---@return string|nil code
+function File:sync(t) end
+
+--- Makes the file that long, with zeros at its end where it was shorter.
+---@param size integer
+---@param t? number seconds
+---@return true|nil
+---@return string|nil why
+---@return string|nil code
+function File:truncate(size, t) end
+
+--- What the system knows of it.
+---@return gossamer.stat|nil
+---@return string|nil why
+---@return string|nil code
+function File:stat() end
+
+-- ---- gos.net ----------------------------------------------------------------------------------------
+
+---@class gossamer.net
+local net = {}
+
+---@alias gossamer.network "tcp"|"tcp4"|"tcp6"|"udp"|"udp4"|"udp6"|"unix"|"unixgram"|"unixpacket"
+
+--- A connected socket. Addresses are "host:port", "[::1]:port", a path or "@name". Go: `net.Dial`.
+---@param network gossamer.network
+---@param address string
+---@param t? number seconds
+---@return gossamer.Conn|gossamer.Packet|nil a Packet for datagrams
+---@return nil|"timeout"|"canceled"|string why "dial tcp host:80: Connection refused", ...
+---@return string|nil code "ECONNREFUSED", "ENOHOST", ...
+function net.dial(network, address, t) end
+
+--- A socket that listens; for "udp" and "unixgram" one that is bound. Go: `net.Listen`, `net.ListenPacket`.
+---@param network gossamer.network
+---@param address string the port may be 0: see local_addr
+---@param backlog? integer
+---@return gossamer.Listener|gossamer.Packet|nil
+---@return string|nil why
+---@return string|nil code "EADDRINUSE", ...
+function net.listen(network, address, backlog) end
+
+--- The addresses of a host. Go: `net.LookupHost`.
+---@param host string
+---@param t? number seconds
+---@param network? gossamer.network "tcp4" or "tcp6": those of one kind
+---@return string[]|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code "ENOHOST"; "EAGAIN": the resolver does not answer
+function net.lookup(host, t, network) end
+
+--- A pipe: an end to read from, and one to write to.
+---@return gossamer.Stream|nil r
+---@return gossamer.Stream|string w
+---@return string|nil code
+function net.pipe() end
+
+--- Two connected Unix sockets.
+---@param network? "unix"|"unixgram"|"unixpacket"
+---@return gossamer.Conn|gossamer.Packet|nil a
+---@return gossamer.Conn|gossamer.Packet|string b
+---@return string|nil code
+function net.socketpair(network) end
+
+---@class gossamer.Listener `for conn in listener do` accepts until it is closed; `<close>` closes it
+local Listener = {}
+
+--- The next connection.
+---@param t? number seconds
+---@return gossamer.Conn|gossamer.Packet|nil
+---@return nil|"closed"|"timeout"|"canceled"|string why
+---@return string|nil code "EMFILE", ...
+function Listener:accept(t) end
+
+---@class gossamer.Packet a socket of datagrams; `<close>` closes it
+local Packet = {}
+
+--- One datagram; what is longer than n is lost.
+---@param n? integer (65,536)
+---@param t? number seconds
+---@return string|nil
+---@return nil|"closed"|"timeout"|"canceled"|string why
+---@return string|nil code
+function Packet:read(n, t) end
+
+--- The same, and where it came from. Go: `ReadFrom`.
+---@param n? integer
+---@param t? number seconds
+---@return string|nil
+---@return string|"closed"|"timeout"|"canceled" from or why
+---@return string|nil code
+function Packet:read_from(n, t) end
+
+--- Sends one to the other end of a connected socket.
+---@param data string
+---@param t? number seconds
+---@return integer|nil n
+---@return nil|"closed"|"timeout"|"canceled"|string why
+---@return string|nil code
+function Packet:write(data, t) end
+
+--- Sends one to that address. Go: `WriteTo`.
+---@param data string
+---@param address string
+---@param t? number seconds
+---@return integer|nil n
+---@return nil|"closed"|"timeout"|"canceled"|string why
+---@return string|nil code
+function Packet:write_to(data, address, t) end
+
+-- ---- gos.file ---------------------------------------------------------------------------------------
+
+---@class gossamer.filesystem
+local file = {}
+
+---@class gossamer.stat
+---@field type "file"|"directory"|"link"|"fifo"|"socket"|"char"|"block"|"unknown"
+---@field size integer bytes
+---@field mode integer permission bits
+---@field uid integer
+---@field gid integer
+---@field inode integer
+---@field device integer
+---@field links integer
+---@field accessed number seconds since 1970
+---@field modified number seconds since 1970
+---@field changed number seconds since 1970
+
+--- Opens a file; a FIFO or a terminal is a stream that the poller waits for.
+---@param path string
+---@param mode? string as for io.open; "wx": not one that exists
+---@param t? number seconds
+---@return gossamer.File|nil
+---@return nil|"timeout"|"canceled"|string why "path: No such file or directory", ...
+---@return string|nil code "ENOENT", ...
+function file.open(path, mode, t) end
+
+--- What the system knows of a path; links are followed.
+---@param path string
+---@param t? number seconds
+---@return gossamer.stat|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function file.stat(path, t) end
+
+--- The same of a link itself.
+---@param path string
+---@param t? number seconds
+---@return gossamer.stat|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function file.lstat(path, t) end
+
+--- The names in a directory, in no order.
+---@param path string
+---@param t? number seconds
+---@return string[]|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function file.list(path, t) end
+
+--- Removes a file or an empty directory.
+---@param path string
+---@param t? number seconds
+---@return true|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function file.remove(path, t) end
+
+--- Renames, over what is there.
+---@param from string
+---@param to string
+---@param t? number seconds
+---@return true|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function file.rename(from, to, t) end
+
+--- Makes a directory. Errors: it exists.
+---@param path string
+---@param t? number seconds
+---@return true|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function file.mkdir(path, t) end
+
+-- ---- gos.process ------------------------------------------------------------------------------------
+
+---@class gossamer.processes
+local process = {}
+
+---@class gossamer.spawn
+---@field [integer] string|number the program (looked for in PATH) and its arguments
+---@field stdin? "inherit"|"pipe"|"null"|gossamer.fd
+---@field stdout? "inherit"|"pipe"|"null"|gossamer.fd
+---@field stderr? "inherit"|"pipe"|"null"|"stdout"|gossamer.fd
+---@field env? table<string, string|number> all of its environment; nil: this process's
+---@field cwd? string
+
+--- Starts a program. It gets its three standard file descriptors and no other; no zombie is left, whether
+--- anybody waits or not. Go: `os/exec`.
+---@param options gossamer.spawn
+---@return gossamer.Process|nil
+---@return string|nil why "spawn prog: No such file or directory", ...
+---@return string|nil code
+function process.spawn(options) end
+
+---@class gossamer.Process at the end of a scope (`<close>`) it is killed, if it still runs, and waited for
+local Process = {}
+
+--- Waits for its end, any number of times.
+---@param t? number seconds
+---@return integer|nil status exit status, or the number of the signal
+---@return "exit"|"signal"|"timeout"|"canceled"|string how or why not
+---@return string|nil code "ECHILD": its status went to somebody else
+function Process:wait(t) end
+
+--- Sends a signal.
+---@param signal? string|integer "TERM"
+---@return boolean|nil sent false: it has ended
+---@return string|nil why
+---@return string|nil code
+function Process:kill(signal) end
+
+--- Its number.
+---@return integer
+function Process:pid() end
+
+--- A channel that is closed when it has ended.
+---@return gossamer.RecvChan
+function Process:done() end
+
+--- Our end of a pipe that was asked for.
+---@return gossamer.Stream|nil
+function Process:stdin() end
+
+--- Our end of a pipe that was asked for.
+---@return gossamer.Stream|nil
+function Process:stdout() end
+
+--- Our end of a pipe that was asked for.
+---@return gossamer.Stream|nil
+function Process:stderr() end
+
+---@class gossamer.isolate_options
+---@field [1] function the function; its arguments follow
+---@field require? string[] modules that its state requires first
+---@field name? string shown in reports
+---@field labels? table<string, string> of the goroutine that waits for it
+
+--- Runs `f(...)` in a Lua state of its own, on a thread of its own, at the same time as this state.
+--- What it gives is a goroutine of this state that waits for it: `join` returns copies of f's results
+--- or `nil, err, traceback`, `interrupt` interrupts f's wait, `<close>` joins.
+---
+--- The function, its arguments, its results, and whatever goes through a channel that states share are
+--- copied: strings, numbers, booleans, `gos.null`, light userdata, tables (cycles and what comes more than
+--- once stay so; metatables are NOT copied), Lua functions with their upvalues (shared ones stay
+--- shared), C functions by the name a loaded module has for them. An upvalue that holds a module's table
+--- is that module in the other state (required there), and the table of globals is that state's.
+--- Channels are not copied but shared, and so are what this page says states share. Errors name what
+--- cannot be sent: "cannot send msg.items[3].fn: upvalue 'f' is userdata"; also coroutines, other
+--- userdata, tables nested more than 200 deep.
+---
+--- A channel that was sent to another state works as before, but for one thing: from then on its
+--- values are copied, those between goroutines of one state too. What is in it at that time must be
+--- something that can be sent. Timers' channels stay in their state.
+---
+--- The new state has the standard libraries, this one's package.path and package.cpath, and globals of
+--- its own. It ends when f does: goroutines that f has started and not joined vanish then. An isolate is
+--- not tied to the state that started it, but ends with the process, as goroutines do. `os.exit` in it
+--- ends the process. A signal handler, such as Ctrl-C's, never runs in it.
+--- Errors: "isolate: cannot send ...", "isolate: cannot start a thread: ...".
+---@param f function|gossamer.isolate_options
+---@param ... any
+---@return gossamer.Goroutine
+function gos.isolate(f, ...) end
 
 return gos

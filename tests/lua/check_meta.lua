@@ -40,15 +40,27 @@ local objects = {
   Reservation = gos.limiter(1, 1):reserve(),
 }
 local bound = {}
+local parts = { net = true, file = true, process = true } -- annotated as classes of their own
 for name, value in pairs(gos) do
   bound["gos." .. name] = true
-  for part in pairs(type(value) == "table" and value or {}) do bound["gos." .. name .. "." .. part] = true end
+  local prefix = parts[name] and name or "gos." .. name
+  for part in pairs(type(value) == "table" and value or {}) do bound[prefix .. "." .. part] = true end
 end
 local known = {}
+-- Classes that share methods: those of the later names are annotated with the first that has them.
+local shared = { Conn = "Stream", File = "Stream", Pipe = "Stream", Listener = "Conn", Packet = "Conn" }
+local function of_shared(class, name)
+  local at = class
+  while at and not annotated[at .. "." .. name] do at = shared[at] end
+  return (at or class) .. "." .. name
+end
+objects.Conn, objects.Pipe = gos.net.socketpair(), gos.net.pipe()
+objects.Listener, objects.Packet = gos.net.listen("unix", "@gossamer-meta"), gos.net.socketpair "unixgram"
+objects.File, objects.Process = gos.file.open(path), gos.process.spawn { "true" }
 for class, object in pairs(objects) do
   known[debug.getmetatable(object)] = true
   for name in pairs(debug.getmetatable(object).methods) do
-    local full = class .. "." .. name
+    local full = of_shared(class, name)
     for _, other in ipairs { "SendChan", "RecvChan" } do
       if class == "Chan" and annotated[other .. "." .. name] then full = other .. "." .. name end
     end

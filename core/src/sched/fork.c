@@ -27,6 +27,8 @@ static void forget_p(gosi_p *p) {
 }
 
 static void keep_realm(gos_realm *r, gosi_m *m) {
+  r->visitors = r->watched = 0;
+  if (r->closed == REALM_ENDED) return;
   r->lock.word = 0;
   r->head = r->tail = r->inbox = NULL;
   r->nrun = 0;

@@ -246,6 +246,10 @@ static void end(struct gl_go *g, lua_State *L, int status) {
   lua_settop(L, 0);                         /* a dead coroutine to whoever still knows it */
   lua_setiuservalue(svc, -2, GL_GO_RESULT); /* L may be collected from here on */
   g->failed = status != LUA_OK;
+  if (status == LUA_OK || status == LUA_ERRMEM) { /* of an error that something inside it caught: load's reader */
+    free(g->text);
+    g->text = NULL;
+  }
   bool seen = g->ended && g->ended(g, svc);
   lua_settop(svc, -3);
   if (g->failed && !seen)
@@ -541,8 +545,10 @@ static int go_traceback(lua_State *L) {
   struct gl_go *g = check_go(L, 1);
   if (g->L)
     push_traceback(L, g);
-  else
+  else if (g->failed)
     push_extra(L, 1, "traceback");
+  else
+    lua_pushnil(L);
   return 1;
 }
 

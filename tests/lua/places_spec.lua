@@ -439,7 +439,11 @@ describe("a script", function()
     local out, status = support.script [[
       local n = 0
       gos.go(function() while true do gos.sleep(0.001) n = n + 1 end end)
-      io.popen("sleep 0.2; kill -INT " .. io.popen("echo $PPID"):read())
+      local main = gos.goroutines()[1]
+      gos.go(function()
+        while main:status() ~= "waiting" do gos.sleep(0.001) end
+        io.popen("kill -INT $PPID"):close()
+      end)
       print(pcall(gos.nilchan.recv, gos.nilchan))
       local before = n
       gos.sleep(0.02)

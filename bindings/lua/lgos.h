@@ -101,6 +101,7 @@ struct gl_go {
   int joiners;               /* goroutines inside gos_join(h) */
   bool failed, unseen, labelled, interrupted, on_panic;
   bool by_ctx; /* its last wait was ended by ctx */
+  bool told;   /* it has extras from its start, of which the core is to be told the labels */
 };
 
 enum { GL_GO_RESULT = 1, GL_GO_EXTRAS = 2, GL_GO_OWNER = 3 };

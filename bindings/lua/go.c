@@ -17,8 +17,7 @@
 
 #include "lgos.h"
 
-enum { GRACE = 1000000000 };                              /* ns for a join to come */
-enum { THREAD_OR_RESULT = 1, EXTRAS = 2, WAITGROUP = 3 }; /* user values of a handle */
+enum { GRACE = 1000000000 }; /* ns for a join to come */
 
 void gl_link(struct gl_go *ring, struct gl_go *g) {
   g->next = ring;
@@ -47,11 +46,11 @@ static struct gl_go *check_go(lua_State *L, int idx) { return gl_check(L, idx, G
 /* Pops a value: handle's extras[k]. */
 void gl_set_extra(lua_State *L, int handle, const char *k) {
   handle = lua_absindex(L, handle);
-  if (lua_getiuservalue(L, handle, EXTRAS) != LUA_TTABLE) {
+  if (lua_getiuservalue(L, handle, GL_GO_EXTRAS) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_createtable(L, 0, 2);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, handle, EXTRAS);
+    lua_setiuservalue(L, handle, GL_GO_EXTRAS);
   }
   lua_insert(L, -2);
   lua_setfield(L, -2, k);
@@ -59,7 +58,7 @@ void gl_set_extra(lua_State *L, int handle, const char *k) {
 }
 
 static int push_extra(lua_State *L, int handle, const char *k) {
-  if (lua_getiuservalue(L, handle, EXTRAS) != LUA_TTABLE) return LUA_TNIL; /* the nil stays */
+  if (lua_getiuservalue(L, handle, GL_GO_EXTRAS) != LUA_TTABLE) return LUA_TNIL; /* the nil stays */
   int type = lua_getfield(L, -1, k);
   lua_remove(L, -2);
   return type;
@@ -114,7 +113,7 @@ static int start_panic_fn(lua_State *L) {
   struct gl *S = gl_of(L);
   lua_settop(L, 1);
   lua_rawgeti(L, GL_VALS, S->panic_fn);
-  lua_getiuservalue(L, 1, THREAD_OR_RESULT);
+  lua_getiuservalue(L, 1, GL_GO_RESULT);
   push_extra(L, 1, "traceback");
   lua_pushvalue(L, 1);
   gl_spawn(L, 3, "on_panic", 0, 0, 0)->on_panic = true;
@@ -218,7 +217,7 @@ static void crash(struct gl_go *g) {
 
 static void fail(struct gl_go *g) {
   struct gl *S = g->a.S;
-  g->failed = g->unseen = true;
+  g->unseen = true;
   g->died = gos_now();
   gl_link(&S->unseen, g);
   if (S->on_panic == GL_PANIC_CRASH && !g->joiners) crash(g);
@@ -247,11 +246,12 @@ static void end(struct gl_go *g, lua_State *L, int status) {
     lua_xmove(L, svc, 1);
   else
     lua_pushnil(svc);
-  lua_settop(L, 0);                             /* a dead coroutine to whoever still knows it */
-  lua_setiuservalue(svc, -2, THREAD_OR_RESULT); /* L may be collected from here on */
-  if (g->wg) gos_waitgroup_done(g->wg);
+  lua_settop(L, 0);                         /* a dead coroutine to whoever still knows it */
+  lua_setiuservalue(svc, -2, GL_GO_RESULT); /* L may be collected from here on */
+  g->failed = status != LUA_OK;
+  bool seen = g->ended && g->ended(g, svc);
   lua_settop(svc, -3);
-  if (status != LUA_OK)
+  if (g->failed && !seen)
     fail(g);
   else
     gl_unanchor(S, g->slot);
@@ -280,7 +280,12 @@ void gl_go_start_failed(void *arg) {
 _Noreturn void gl_vanish(struct gl *S, struct gl_go *me) {
   me->L = me->at = NULL;
   unlink_go(me);
-  if (me->wg) gos_waitgroup_done(me->wg);
+  if (me->ended) {
+    lua_rawgeti(S->svc, LUA_REGISTRYINDEX, S->vals);
+    lua_rawgeti(S->svc, -1, me->slot);
+    me->ended(me, S->svc);
+    lua_pop(S->svc, 2);
+  }
   gl_link(&S->gone, me);
   gos_goexit();
   abort();
@@ -317,9 +322,14 @@ void gl_end_others(struct gl *S) {
   S->cur = S->main;
 }
 
-void gl_go_free_all(struct gl *S) {
-  for (struct gl_go *g = S->live.next; g != &S->live; g = g->next)
-    if (g != S->main) gos_release(g->h);
+/* They never run again. The interrupt takes them out of what they wait for in the core, which may
+   outlive this state, or whose address may be given to something else. */
+void gl_go_abandon_all(struct gl *S) {
+  for (struct gl_go *g = S->live.next; g != &S->live; g = g->next) {
+    if (g == S->main) continue;
+    gos_interrupt(g->h);
+    gos_release(g->h);
+  }
   if (S->reaper) gos_timer_free(S->reaper);
   S->reaper = NULL;
 }
@@ -333,25 +343,25 @@ static void inherit_labels(lua_State *L, struct gl_go *me, int handle) {
   lua_pop(L, 1);
 }
 
-struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int extras, int wg) {
+struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int extras, int owner) {
   struct gl *S = gl_of(L);
   struct gl_go *me = gl_self(L, S);
   if (S->ending) luaL_error(L, "gossamer: the Lua state is being closed");
   int fn = lua_gettop(L) - n;
   luaL_checkstack(L, n + 8, "too many arguments");
-  struct gl_go *g = memset(lua_newuserdatauv(L, sizeof *g, wg ? 3 : 2), 0, sizeof *g);
+  struct gl_go *g = memset(lua_newuserdatauv(L, sizeof *g, owner ? 3 : 2), 0, sizeof *g);
   int handle = fn + n + 1;
   lua_rawgeti(L, GL_VALS, GL_GO);
   lua_setmetatable(L, handle);
   if (extras) {
     lua_pushvalue(L, extras);
-    lua_setiuservalue(L, handle, EXTRAS);
+    lua_setiuservalue(L, handle, GL_GO_EXTRAS);
   } else if (me->labelled) {
     inherit_labels(L, me, handle);
   }
-  if (wg) {
-    lua_pushvalue(L, wg);
-    lua_setiuservalue(L, handle, WAITGROUP);
+  if (owner) {
+    lua_pushvalue(L, owner);
+    lua_setiuservalue(L, handle, GL_GO_OWNER);
   }
   g->type = &gl_mark[GL_GO];
   g->a.S = S;
@@ -364,7 +374,7 @@ struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int 
   int e = gos_realm_go(S->realm, name, stack, run, &g->a, &g->h);
   if (e < 0) luaL_error(L, e == GOS_NOMEM ? "not enough memory for a goroutine" : "go: %s", gos_strerror(e));
   /* From here on nothing fails; the goroutine does not run before this thread waits. */
-  lua_setiuservalue(L, handle, THREAD_OR_RESULT);
+  lua_setiuservalue(L, handle, GL_GO_RESULT);
   lua_pushvalue(L, handle);
   g->slot = gl_anchor(L, S, GL_VALS);
   g->id = gos_g_id(g->h);
@@ -373,6 +383,13 @@ struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int 
   for (int i = 0; i <= n; i++) lua_pushvalue(L, fn + i);
   lua_xmove(L, g->L, n + 1);
   return g;
+}
+
+void gl_push_function(lua_State *L, lua_CFunction f, int n) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, GL_VALS);
+  lua_rotate(L, -(n + 2), 2);
+  lua_pushcclosure(L, f, n + 2);
 }
 
 /* ---- bound functions -------------------------------------------------------------------------- */
@@ -460,7 +477,7 @@ static int wait_for(lua_State *L, struct gl_go *g, gos_ns deadline) {
 static int push_failure(lua_State *L, struct gl_go *g) {
   see(g);
   lua_pushnil(L);
-  lua_getiuservalue(L, 1, THREAD_OR_RESULT);
+  lua_getiuservalue(L, 1, GL_GO_RESULT);
   push_extra(L, 1, "traceback");
   return 3;
 }
@@ -473,7 +490,7 @@ static int go_join(lua_State *L) {
   lua_settop(L, 1);
   lua_pushboolean(L, 1);
   if (g->nresults == 0) return 1;
-  lua_getiuservalue(L, 1, THREAD_OR_RESULT);
+  lua_getiuservalue(L, 1, GL_GO_RESULT);
   if (g->nresults == 1) return 2;
   luaL_checkstack(L, g->nresults, "too many results");
   for (int i = 1; i <= g->nresults; i++) lua_rawgeti(L, 3, i);

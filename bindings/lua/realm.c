@@ -47,16 +47,20 @@ static int nothing(lua_State *L) {
 bool gl_signals(lua_State *L, struct gl *S) {
   S->hook = lua_gethook(S->mainL);
   if (L != S->mainL) return true; /* a coroutine of main: the hook runs when main goes on */
-  lua_pushcfunction(L, nothing);  /* its call event runs the hook */
-  return lua_pcall(L, 0, 0, 0) == LUA_OK;
+  gos_ctx *x = S->main->ctx;
+  lua_pushcfunction(L, nothing); /* its call event runs the hook */
+  bool ok = lua_pcall(L, 0, 0, 0) == LUA_OK;
+  S->main->ctx = x; /* the hook may have waited too */
+  return ok;
 }
 
 static void start_failed(void *u, void *arg) {
   (void)u;
-  if (((struct gl_arg *)arg)->kind == GL_GO)
-    gl_go_start_failed(arg);
-  else
-    gl_timer_start_failed(arg);
+  switch (((struct gl_arg *)arg)->kind) {
+  case GL_GO: gl_go_start_failed(arg); break;
+  case GL_AFTER: gl_after_start_failed(arg); break;
+  default: gl_timer_start_failed(arg);
+  }
 }
 
 static gos_realm *new_realm(struct gl *S, int *err) {
@@ -76,7 +80,8 @@ static int close_state(lua_State *L) {
   struct gl *S = lua_touserdata(L, 1);
   if (S->realm) {
     gl_report_all(S);
-    gl_go_free_all(S);
+    gl_signals_end(S);
+    gl_go_abandon_all(S);
     if (!S->iso || gos_realm_end(S->realm) != GOS_OK) gos_realm_close(S->realm);
     S->realm = NULL;
     S->thread = NULL;
@@ -197,14 +202,44 @@ static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; 
 
 struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline) {
   struct gl_go *me = gl_self(L, S);
+  gos_ctx *x = NULL;
   if (__builtin_expect(S->ending, 0) && me != S->main) gl_vanish(S, me);
   me->at = L;
-  if (in_finalizer(L)) *deadline = GOS_NOW;
+  if (*deadline < 0) { /* see gl_deadline_of */
+    x = (gos_ctx *)((uintptr_t) - *deadline << 3);
+    *deadline = GOS_FOREVER;
+  }
+  if (in_finalizer(L)) { /* whoever it interrupts may be about to wait: ctx is that one's */
+    *deadline = GOS_NOW;
+  } else {
+    me->ctx = x;
+    me->by_ctx = false;
+  }
   if (L == S->mainL) {
     if (me != S->main) luaL_error(L, "cannot wait while the Lua state is being closed");
     S->hook = lua_gethook(L);
   }
   return me;
+}
+
+void gl_also_obey(lua_State *L, struct gl_go *me, gos_ctx *x) {
+  if (!in_finalizer(L)) me->ctx = x;
+}
+
+int gl_obey(lua_State *L, struct gl_go *me, gos_ctx **x, gos_ctx_wait *w) {
+  if (in_finalizer(L)) {
+    *x = NULL;
+    return GOS_OK;
+  }
+  int e = gos_ctx_wait_begin(w, *x);
+  me->by_ctx = e != GOS_OK;
+  return e;
+}
+
+int64_t gl_obeyed(struct gl_go *me, gos_ctx_wait *w, int64_t e) {
+  int why = e < 0 && e > INT32_MIN ? (int)e : GOS_OK;
+  me->by_ctx = gos_ctx_wait_end(w, &why);
+  return me->by_ctx ? why : e;
 }
 
 /* ---- bound functions ------------------------------------------------------------------------- */
@@ -267,6 +302,24 @@ static int stats(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg gl_realm_functions[] = {{"gosched", gosched}, {"num_goroutine", num_goroutine},
-                                       {"num_cpu", num_cpu}, {"gomaxprocs", gomaxprocs},
-                                       {"stats", stats},     {NULL, NULL}};
+/* All goroutines of a state run on its one thread for good: what is left to say is that it counts. */
+static int lock_os_thread(lua_State *L) {
+  gl_self(L, gl_of(L));
+  int e = gos_lock_os_thread();
+  return e < 0 ? luaL_error(L, "lock_os_thread: %s", gos_strerror(e)) : 0;
+}
+
+static int unlock_os_thread(lua_State *L) {
+  gl_self(L, gl_of(L));
+  gos_unlock_os_thread();
+  return 0;
+}
+
+const luaL_Reg gl_realm_functions[] = {{"gosched", gosched},
+                                       {"num_goroutine", num_goroutine},
+                                       {"num_cpu", num_cpu},
+                                       {"gomaxprocs", gomaxprocs},
+                                       {"stats", stats},
+                                       {"lock_os_thread", lock_os_thread},
+                                       {"unlock_os_thread", unlock_os_thread},
+                                       {NULL, NULL}};

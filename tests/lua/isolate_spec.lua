@@ -171,12 +171,13 @@ describe("isolates run in parallel", function()
     assert.is_true((g:join()))
   end)
   it("a thousand, one after another and many at once", function()
+    local before = #gos.goroutines()
     for i = 1, 10 do
       local gs = {}
       for k = 1, 100 do gs[k] = gos.isolate(function(n) return n end, i * k) end
       for k = 1, 100 do assert.are.same({ true, i * k }, { gs[k]:join() }) end
     end
-    assert.are.equal(1, #gos.goroutines())
+    assert.is_true(#gos.goroutines() <= before)
   end)
 end)
 

@@ -120,6 +120,12 @@ int gos_chan_share(gos_chan *c);
 gos_timer *gos_realm_timer(gos_realm *r, gos_ns d, gos_ns period);
 /* [lock] fn(arg) runs as a goroutine of the realm; should it fail to start, start_failed(arg). */
 gos_timer *gos_realm_after_func(gos_realm *r, gos_ns d, void (*fn)(void *), void *arg);
+/* [lock] As gos_ctx_after_func(): fn(arg) runs as a goroutine of the realm once x has ended, whoever ends it
+   and on whatever thread; should it fail to start, start_failed(arg). The goroutine is set aside now, so
+   there is nothing that could fail later. *stop keeps x alive; it is to be given to gos_ctx_stop() once,
+   with the lock: 1 if fn will not run, so arg is the caller's again; else, from fn itself for example, 0.
+   GOS_OK, GOS_INVAL (fn or stop is NULL), GOS_NOMEM. */
+int gos_realm_ctx_after_func(gos_realm *r, gos_ctx *x, void (*fn)(void *), void *arg, void **stop);
 /* [lock] The report of the deadlock that a wait of main just returned as GOS_DEADLOCK; valid
    until the next one. */
 const char *gos_realm_deadlock(gos_realm *r);
@@ -134,6 +140,18 @@ void gos_cancel_with(gos_ctx *x, int cause, void *data, void (*drop)(void *data)
 void *gos_ctx_cause_data(gos_ctx *x);
 /* As gos_with_value(). With NULL as result val stays the caller's. */
 gos_ctx *gos_with_value_drop(gos_ctx *p, const void *key, void *val, void (*drop)(void *val));
+/* The context that ended first and so ended x: x itself or one above it. Borrowed, as long as x lives.
+   NULL: x has not ended. */
+gos_ctx *gos_ctx_origin(gos_ctx *x);
+/* Any call that waits, with or without a deadline, obeys a context too if it stands between these two:
+   begin, one call, end, on the same goroutine or thread. Nothing else of the runtime in between. */
+typedef struct gos_ctx_wait {
+  void *internal[5];
+} gos_ctx_wait;
+/* GOS_OK: make the call, then end. Else why x had ended before: neither of them. */
+int gos_ctx_wait_begin(gos_ctx_wait *w, gos_ctx *x);
+/* *e: what the call gave. True: it was x that ended it, and *e is now why. */
+bool gos_ctx_wait_end(gos_ctx_wait *w, int *e);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -565,7 +565,8 @@ uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs) {
   uint64_t live = 0;
   for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
     if (gosi_load_acquire(&r->closed) == REALM_ENDED) continue;
-    live += 1 + gosi_load(&r->created) - gosi_load(&r->ended);
+    uint64_t started = gosi_load(&r->created) - gosi_load(&r->ended), not_yet = gosi_load(&r->promised);
+    live += 1 + (started > not_yet ? started - not_yet : 0); /* they may change meanwhile */
     *switches += gosi_load(&r->tick);
     *handoffs += gosi_load(&r->handoffs);
   }
@@ -751,7 +752,8 @@ int gos_realm_enter(gos_realm *r, void *state) {
   return GOS_OK;
 }
 
-int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out) {
+/* A goroutine that is in no queue yet. */
+static int fresh_g(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out) {
   unsigned cls = r->cls;
   if (!fn) return GOS_INVAL;
   gosi_sysmon_start(); /* a fork's child has none yet */
@@ -783,14 +785,40 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
   gosi_store(&g->site, NULL);
   gosi_store(&g->creator, m && m->cur ? m->cur->id : 0);
   gosi_store(&g->id, gosi_g_next_id(NULL));
+  gosi_store(&r->created, r->created + 1);
+  gosi_store(&g->ctx.sp, NULL);
+  *out = g;
+  return GOS_OK;
+}
+
+int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out) {
+  gos_g *g;
+  int e = fresh_g(r, name, stack, fn, arg, &g);
+  if (e) return e;
   if (out) {
     gosi_store(&g->refs, 2u);
     *out = g;
   }
-  gosi_store(&r->created, r->created + 1);
-  gosi_store(&g->ctx.sp, NULL);
-  gosi_ready_home(m, g);
+  gosi_ready_home(gosi_tls_m, g);
   return GOS_OK;
+}
+
+gos_g *gosi_realm_promise(gos_realm *r, void (*fn)(void *), void *arg) {
+  gos_g *g;
+  if (fresh_g(r, NULL, 0, fn, arg, &g)) return NULL;
+  gosi_add(&r->promised, UINT64_C(1));
+  return g;
+}
+void gosi_realm_keep(gosi_m *m, gos_g *g) {
+  gosi_sub(&g->realm->promised, UINT64_C(1));
+  gosi_ready(m, g);
+}
+void gosi_realm_take_back(gos_g *g) {
+  gos_realm *r = g->realm;
+  gosi_sub(&r->promised, UINT64_C(1));
+  gosi_store(&r->ended, r->ended + 1);
+  credit_back(r, g->cls);
+  gosi_g_unref(&r->gs, g);
 }
 
 gos_g *gos_self(void) {

@@ -46,6 +46,7 @@ struct gos_realm {
   uint32_t seen_tick; /* the monitor's */
   gos_ns seen_since;
   uint64_t handoffs, created, ended;
+  uint64_t promised; /* [any] of those created, not started yet: gosi_realm_promise */
 };
 
 #endif

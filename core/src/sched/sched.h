@@ -527,7 +527,11 @@ bool gosi_realm_ask_deadlock(void);       /* main belongs to a realm: that realm
 void gosi_realm_end(gosi_m *m, gos_g *g); /* as gosi_end, for a realm's goroutine */
 gosi_timers *gosi_realm_timers(gos_realm *r);
 gosi_gcache *gosi_realm_cache(gos_realm *r);
-uint64_t gosi_realm_ticks(void); /* of all realms: the same twice, and none of them has switched */
+/* [lock] A goroutine of the realm that does not run yet. NULL: no memory. */
+gos_g *gosi_realm_promise(gos_realm *r, void (*fn)(void *), void *arg);
+void gosi_realm_keep(gosi_m *m, gos_g *g); /* it runs now; from any thread, and cannot fail */
+void gosi_realm_take_back(gos_g *g);       /* [lock] it will not */
+uint64_t gosi_realm_ticks(void);           /* of all realms: the same twice, and none of them has switched */
 uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs);
 size_t gosi_realm_site(gos_g *g, char *buf, size_t n);
 

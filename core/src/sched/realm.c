@@ -488,8 +488,7 @@ static void kick_from_outside(gos_g *main_g) {
   gosi_realm_ready(main_g);
 }
 
-static bool watch(gos_realm *r, gos_ns now) {
-  if (gosi_load_acquire(&r->closed)) return false;
+static bool look(gos_realm *r, gos_ns now) {
   gos_g *main_g = r->main;
   if (r->host.pending && gosi_load(&main_g->status) == G_WAITING && !gosi_load(&r->kicking) &&
       r->host.pending(r->host.u)) {
@@ -507,14 +506,27 @@ static bool watch(gos_realm *r, gos_ns now) {
   }
   bool due = gosi_load(&r->timers.next) <= now;
   if (!has_work(r) && !due) return false;
-  if ((r->host.flags & GOS_HOST_PINNED) || gosi_load(&r->handing)) return false;
+  bool pinned = r->host.flags & GOS_HOST_PINNED;
+  if ((pinned && !r->host.stuck) || gosi_load(&r->handing)) return false;
   gos_g *g = gosi_load(&r->cur);
   gos_ns age = now - r->seen_since;
-  if (!g || age < MIN_AGE) return true;
+  if (!g || age < MIN_AGE) return !pinned;
+  if (pinned) { /* it is told, and may see to it that its goroutine lets go; there is no hurry */
+    r->host.stuck(r->host.u, gosi_load(&r->cur_state), age);
+    return false;
+  }
   if (r->host.stuck && !r->host.stuck(r->host.u, gosi_load(&r->cur_state), age)) return true;
   gosi_store(&r->handing, 1u);
   if (!send_thread(r, M_TAKE)) gosi_store(&r->handing, 0u);
   return true;
+}
+
+static bool watch(gos_realm *r, gos_ns now) {
+  gosi_store_seq(&r->watched, 1u); /* pairs with gos_realm_close: it sees this, or we see closed */
+  gosi_fence();
+  bool hot = !gosi_load_seq(&r->closed) && look(r, now);
+  gosi_store_release(&r->watched, 0u); /* pairs with the load in gos_realm_close */
+  return hot;
 }
 
 void gosi_realm_timer_first(gosi_timers *ts) {
@@ -621,7 +633,11 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   return r;
 }
 
-void gos_realm_close(gos_realm *r) { gosi_store_seq(&r->closed, 1u); }
+void gos_realm_close(gos_realm *r) {
+  gosi_store_seq(&r->closed, 1u);
+  gosi_fence();
+  while (gosi_load_seq(&r->watched)) gosi_os_nap(10000); /* the host's state may go away after this */
+}
 
 int gos_realm_enter(gos_realm *r, void *state) {
   gosi_m *m = gosi_tls_m;

@@ -34,6 +34,7 @@ struct gos_realm {
   uint32_t handing;   /* [any] a thread is on its way to take over */
   uint32_t kicking;   /* [any] a thread is on its way to kick main */
   uint32_t closed;    /* [any] */
+  uint32_t watched;   /* [any] the monitor is in the host's callbacks, or about to be */
   char *deadlock;     /* [host] the last report */
   uint32_t seen_tick; /* the monitor's */
   gos_ns seen_since;

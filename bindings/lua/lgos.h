@@ -46,6 +46,7 @@ enum gl_type {
   GL_PACKET,
   GL_LISTENER,
   GL_PROCESS,
+  GL_NO_PREEMPT,
   GL_FIXED
 };
 
@@ -80,6 +81,7 @@ struct gl_go {
   int nresults;              /* more than 1: user value 1 is a table of them */
   int joiners;               /* goroutines inside gos_join(h) */
   bool failed, unseen, labelled, interrupted, on_panic;
+  int no_preempt; /* depth of no_preempt() */
 };
 
 struct gl_chan {
@@ -108,8 +110,9 @@ struct gl {
   struct gl_arg reaper_arg;
   gos_timer *reaper; /* reports errors nobody joined in time */
   enum { GL_PANIC_REPORT, GL_PANIC_CRASH, GL_PANIC_CALL } on_panic;
-  int panic_fn;  /* slot of its function */
-  lua_Hook hook; /* of mainL, when main began to wait */
+  int panic_fn;               /* slot of its function */
+  lua_Hook hook;              /* of mainL, when main began to wait */
+  struct gl_preempt *preempt; /* NULL: goroutines are never preempted */
   /* the value table: slots 1..nslots exist; next[] links the free ones */
   int vals; /* its key in the registry */
   int *next, nslots, nfree, free;
@@ -135,7 +138,8 @@ void gl_drop_elem(void *elem);                                  /* the same, as 
 /* The state's struct gl; makes it and its realm on first use. */
 struct gl *gl_open(lua_State *L);
 void gl_wrong_thread(lua_State *L, struct gl *S);
-extern _Thread_local struct gl *gl_here; /* the struct gl whose home is this thread */
+/* The struct gl whose home is this thread. Signal handlers look at it: it never needs memory. */
+extern _Thread_local struct gl *gl_here __attribute__((tls_model("initial-exec")));
 /* The running goroutine; an error on a foreign thread or after the state's end. */
 static inline struct gl_go *gl_self(lua_State *L, struct gl *S) {
   if (__builtin_expect(S->thread != __builtin_thread_pointer(), 0)) gl_wrong_thread(L, S);
@@ -196,6 +200,10 @@ static inline void *gl_check(lua_State *L, int idx, enum gl_type type, const cha
   return p;
 }
 
+/* ---- preempt.c ------------------------------------------------------------------------------------ */
+int gl_preempt_stuck(void *u, void *state, gos_ns age); /* of struct gos_host, for a pinned realm */
+void gl_preempt_end(struct gl *S);                      /* the state is being closed */
+
 /* ---- work.c: hand-off to other threads -------------------------------------------------------- */
 /* What runs on another thread. Counted: the work goes on when the goroutine that asked for it has been
    interrupted, or its time is up. */
@@ -251,8 +259,9 @@ void gl_stream_own(struct gl_stream *st, int fd);                 /* opens it: f
 struct gl_stream *gl_test_stream(lua_State *L, int idx);
 struct gl_stream *gl_check_stream(lua_State *L, int idx);
 bool gl_stream_shut(struct gl_stream *st); /* closes it. false: it was closed */
-/* The deadline of a call: the argument's, or that of the socket if it is earlier. */
-gos_ns gl_until(lua_State *L, int idx, gos_ns until);
+/* gl_enter() for a call whose argument idx is t (0: it has none), and that also gives up at until. now: the
+   caller asked not to wait. */
+struct gl_go *gl_enter_until(lua_State *L, int idx, gos_ns until, gos_ns *dl, bool *now);
 
 /* ---- module.c: what each file binds --------------------------------------------------------- */
 struct gl_class {
@@ -262,11 +271,12 @@ struct gl_class {
 };
 extern const luaL_Reg gl_realm_functions[], gl_go_functions[], gl_chan_functions[], gl_select_functions[],
     gl_sync_functions[], gl_time_functions[];
-extern const luaL_Reg gl_work_functions[], gl_io_functions[], gl_hook_functions[];
+extern const luaL_Reg gl_work_functions[], gl_io_functions[], gl_hook_functions[], gl_preempt_functions[];
 extern const luaL_Reg gl_net_functions[], gl_file_functions[], gl_process_functions[]; /* gos.net, gos.file, ... */
 extern const struct gl_class gl_go_classes[], gl_chan_classes[], gl_select_classes[], gl_sync_classes[],
     gl_time_classes[];
 extern const struct gl_class gl_work_classes[], gl_stream_classes[], gl_net_classes[], gl_process_classes[];
+extern const struct gl_class gl_preempt_classes[];
 
 #pragma GCC visibility pop
 #endif

@@ -65,12 +65,12 @@ static void push_nilchan(lua_State *L, struct gl *S) {
 }
 
 __attribute__((visibility("default"))) int luaopen_gossamer_native(lua_State *L) {
-  static const luaL_Reg *const functions[] = {gl_realm_functions,  gl_go_functions,   gl_chan_functions,
-                                              gl_select_functions, gl_sync_functions, gl_time_functions,
-                                              gl_work_functions,   gl_io_functions,   gl_hook_functions};
-  static const struct gl_class *const classes[] = {gl_go_classes,     gl_chan_classes, gl_select_classes,
-                                                   gl_sync_classes,   gl_time_classes, gl_work_classes,
-                                                   gl_stream_classes, gl_net_classes,  gl_process_classes};
+  static const luaL_Reg *const functions[] = {
+      gl_realm_functions, gl_go_functions,   gl_chan_functions, gl_select_functions, gl_sync_functions,
+      gl_time_functions,  gl_work_functions, gl_io_functions,   gl_hook_functions,   gl_preempt_functions};
+  static const struct gl_class *const classes[] = {
+      gl_go_classes,   gl_chan_classes,   gl_select_classes, gl_sync_classes,    gl_time_classes,
+      gl_work_classes, gl_stream_classes, gl_net_classes,    gl_process_classes, gl_preempt_classes};
   static const struct {
     const char *name;
     const luaL_Reg *functions;

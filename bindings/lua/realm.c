@@ -65,6 +65,7 @@ static gos_realm *new_realm(struct gl *S, int *err) {
                                    .language = "lua",
                                    .u = S,
                                    .stack = STACK,
+                                   .stuck = gl_preempt_stuck,
                                    .pending = pending,
                                    .alone = alone,
                                    .start_failed = start_failed,
@@ -78,6 +79,7 @@ static int close_state(lua_State *L) {
     gl_report_all(S);
     gl_go_free_all(S);
     gos_realm_close(S->realm);
+    gl_preempt_end(S);
     S->realm = NULL;
     S->thread = NULL;
     gl_here = NULL;

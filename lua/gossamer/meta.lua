@@ -392,6 +392,20 @@ function gos.hook() end
 ---@return boolean was it in force?
 function gos.unhook() end
 
+--- Lets others run when a goroutine of this state computes for longer than a time slice; off at first. A
+--- goroutine may then lose the thread between any two instructions of Lua code, though never inside a C
+--- function: what several goroutines change needs a mutex. Code in coroutines and goroutines with a hook of
+--- their own (`debug.sethook`) are left alone. Uses the signal SIGURG, as Go does.
+---@param slice? boolean|number true: 0.01 seconds; nil: only asks
+---@return false|number before seconds
+function gos.preempt(slice) end
+
+--- Calls `f(...)`; the goroutine is not preempted meanwhile, whatever f calls.
+---@param f function
+---@param ... any
+---@return any ... f's results
+function gos.no_preempt(f, ...) end
+
 -- ---- streams ---------------------------------------------------------------------------------------
 -- What the system refuses is nil, a message and a code ("ECONNREFUSED", "ENOHOST" for an unknown host).
 

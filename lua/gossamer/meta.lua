@@ -646,6 +646,31 @@ function Packet:write_to(data, address, t) end
 ---@class gossamer.filesystem
 local file = {}
 
+--- All of a file.
+---@param path string
+---@param t? number seconds
+---@return string|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function file.read(path, t) end
+
+--- Makes a file of data, in place of one that is there.
+---@param path string
+---@param data string
+---@param t? number seconds
+---@return integer|nil n
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function file.write(path, data, t) end
+
+--- `for line in gos.file.lines(path) do`: the file is closed at the loop's end. Errors: that of opening it.
+---@param path string
+---@return fun(): string|nil
+---@return gossamer.File
+---@return nil
+---@return gossamer.File
+function file.lines(path) end
+
 ---@class gossamer.stat
 ---@field type "file"|"directory"|"link"|"fifo"|"socket"|"char"|"block"|"unknown"
 ---@field size integer bytes
@@ -734,6 +759,23 @@ local process = {}
 ---@return string|nil why "spawn prog: No such file or directory", ...
 ---@return string|nil code
 function process.spawn(options) end
+
+---@class gossamer.run: gossamer.spawn
+---@field input? string for the program's stdin
+
+---@class gossamer.finished
+---@field status integer exit status, or the number of the signal
+---@field how "exit"|"signal"
+---@field stdout? string
+---@field stderr? string
+
+--- Runs a program to its end and collects what it writes; killed when t is over. Go: `Cmd.Output`.
+---@param options gossamer.run
+---@param t? number seconds
+---@return gossamer.finished|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function process.run(options, t) end
 
 ---@class gossamer.Process at the end of a scope (`<close>`) it is killed, if it still runs, and waited for
 local Process = {}

@@ -53,7 +53,8 @@ typedef struct gos_host {
   /* [lock] The running state is from; make it to. Called on from's stack, before the switch. */
   void (*swap)(void *u, void *from, void *to);
   /* No lock; from the monitor. Goroutine state has been running for age ns while others
-     are runnable: is it time for another thread to take over? 0: not yet. 1: yes. */
+     are runnable: is it time for another thread to take over? 0: not yet. 1: yes.
+     Of a pinned realm it is only told so, every 10 ms or so. */
   int (*stuck)(void *u, void *state, gos_ns age);
   /* No lock, any thread: does the host want the main goroutine to look at its signals? */
   int (*pending)(void *u);

@@ -1,24 +1,26 @@
 /* select{...}: the cases of a table, told to the core as an array.
  *
  * A case is a channel (receive from it), a case object of recv() or send(), or false: no case.
- * A case object's user values: 1 the channel, 2 the handler, 3 the value to send.
+ * A case object's user values: 1 the channel or what has the file descriptor, 2 the handler, 3 the value to send.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "lgos.h"
+#include "message.h"
 
 enum { CHANNEL = 1, HANDLER = 2, VALUE = 3 };
 enum { ON_STACK = 8, MOST = 65536 };
+enum { FD = 3 }; /* gos_case.op of GOS_FD, without its events */
 
 struct gl_case {
   const char *type; /* GL_CASE's mark */
   struct gl_chan *ch;
   int op; /* of gos_case */
+  int fd; /* of readable() and writable() */
 };
 
 static int new_case(lua_State *L, int op, struct gl_chan *ch, int handler, int value) {
   struct gl_case *cs = lua_newuserdatauv(L, sizeof *cs, 3);
-  *cs = (struct gl_case){&gl_mark[GL_CASE], ch, op};
+  *cs = (struct gl_case){&gl_mark[GL_CASE], ch, op, -1};
   lua_rawgeti(L, GL_VALS, GL_CASE);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, 1);
@@ -49,6 +51,18 @@ static int send_case(lua_State *L) {
   return new_case(L, 2, ch, 3, 2);
 }
 
+static int fd_case(lua_State *L, int events) {
+  int fd = gl_check_fd(L, 1);
+  lua_settop(L, 2);
+  new_case(L, FD + events, NULL, 2, 0);
+  ((struct gl_case *)lua_touserdata(L, -1))->fd = fd;
+  return 1;
+}
+
+/* readable(fd [, fn]), writable(fd [, fn]) */
+static int readable_case(lua_State *L) { return fd_case(L, GOS_READ); }
+static int writable_case(lua_State *L) { return fd_case(L, GOS_WRITE); }
+
 /* What select works on: the core's cases, a value for each, and what holds them. */
 struct sel {
   int n;
@@ -66,7 +80,7 @@ static int bad_case(lua_State *L, int i, const char *why) {
 static void read_case(lua_State *L, struct sel *s, int i) {
   gos_case *c = &s->cases[i];
   *c = (gos_case){.v = &s->values[i]};
-  struct gl_case *cs;
+  struct gl_case *cs = NULL;
   if ((s->chans[i] = gl_test(L, -1, GL_CHAN))) {
     c->op = 1;
     if (!(s->chans[i]->can & GL_CAN_RECV)) bad_case(L, i + 1, "cannot receive from a send-only channel");
@@ -77,24 +91,32 @@ static void read_case(lua_State *L, struct sel *s, int i) {
   } else if (lua_toboolean(L, -1) || lua_isnil(L, -1)) {
     bad_case(L, i + 1, lua_pushfstring(L, "channel, case or false expected, got %s", luaL_typename(L, -1)));
   }
-  if (s->chans[i]) c->c = s->chans[i]->c;
+  if (s->chans[i])
+    c->c = s->chans[i]->c;
+  else if (c->op > FD)
+    c->c = (gos_chan *)(intptr_t)cs->fd;
   lua_pop(L, 1);
-}
-
-/* Puts the values to send into their slots. Nothing here fails. */
-static void read_values(lua_State *L, struct gl *S, struct sel *s) {
-  for (int i = 0; i < s->n; i++) {
-    if (s->cases[i].op != 2) continue;
-    lua_rawgeti(L, 1, i + 1);
-    lua_getiuservalue(L, -1, VALUE);
-    s->values[i] = gl_encode(L, S, GL_VALS, lua_gettop(L), true);
-    lua_pop(L, 2);
-  }
 }
 
 static void drop_values(struct gl *S, struct sel *s, int but) {
   for (int i = 0; i < s->n && s->sends; i++)
     if (s->cases[i].op == 2 && i != but) gl_drop(S, s->values[i]);
+}
+
+/* Puts the values to send into their slots, or messages. */
+static void read_values(lua_State *L, struct gl *S, struct sel *s) {
+  char why[GL_WHY];
+  for (int i = 0; i < s->n; i++) {
+    if (s->cases[i].op != 2) continue;
+    lua_rawgeti(L, 1, i + 1);
+    lua_getiuservalue(L, -1, VALUE);
+    if (!gl_encode_reserved(L, S, GL_VALS, lua_gettop(L), s->cases[i].c, &s->values[i], why)) {
+      s->n = i;
+      drop_values(S, s, -1);
+      luaL_error(L, "case %d: cannot send %s", i + 1, why);
+    }
+    lua_pop(L, 2);
+  }
 }
 
 /* Room for n cases: that of the caller, or a userdata left on the stack. */
@@ -131,6 +153,19 @@ static int fired(lua_State *L, struct gl *S, struct gl_go *me, struct sel *s, in
   return 3;
 }
 
+/* A file descriptor of a case was closed meanwhile: the case fires, with "closed". false: none was. */
+static bool fd_closed(lua_State *L, const struct sel *s) {
+  for (int i = 0; i < s->n; i++) {
+    if (s->cases[i].op <= FD || s->cases[i].ok != -1) continue;
+    lua_pushinteger(L, i + 1);
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    call_handler(L, i);
+    return true;
+  }
+  return false;
+}
+
 /* The default case: a function is called. */
 static int chosen_default(lua_State *L, int def) {
   if (!lua_isboolean(L, def)) {
@@ -152,7 +187,9 @@ static int select_(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   int def = option(L, "default"), timeout = option(L, "timeout"), ordered = option(L, "ordered");
-  if (lua_type(L, option(L, "ctx")) != LUA_TNIL) return luaL_argerror(L, 1, "ctx: contexts are not supported yet");
+  int ctx = option(L, "ctx");
+  struct gl_ctx *c = gl_test(L, ctx, GL_CTX);
+  if (!c && !lua_isnil(L, ctx)) return luaL_argerror(L, 1, "ctx: context expected");
   if (!lua_isnil(L, timeout) &&
       (lua_type(L, timeout) != LUA_TNUMBER || lua_tonumber(L, timeout) != lua_tonumber(L, timeout)))
     return luaL_argerror(L, 1, "timeout: seconds expected");
@@ -170,6 +207,7 @@ static int select_(lua_State *L) {
   gos_ns dl = lua_toboolean(L, def) ? GOS_NOW : gl_deadline(L, timeout);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
+  if (c) gl_also_obey(L, me, c->x);
   if (s.sends) {
     gl_reserve(L, S, GL_VALS, s.sends);
     read_values(L, S, &s);
@@ -178,13 +216,15 @@ static int select_(lua_State *L) {
   GL_WAIT(L, S, me, i, (lua_toboolean(L, ordered) ? gos_select_ordered : gos_select)(s.cases, s.n, dl));
   drop_values(S, &s, i);
   if (i >= 0) return fired(L, S, me, &s, i);
+  if (i == GOS_CLOSED && fd_closed(L, &s)) return 3;
   if (i == GOS_CLOSED) return luaL_error(L, "send on closed channel");
   if (i == GOS_WOULDBLOCK && lua_toboolean(L, def)) return chosen_default(L, def);
   gl_failed(L, S, me, i, now); /* nil, why: the word alone is select's result */
   return 1;
 }
 
-const luaL_Reg gl_select_functions[] = {{"select", select_}, {"recv", recv_case}, {"send", send_case}, {NULL, NULL}};
+const luaL_Reg gl_select_functions[] = {{"select", select_},         {"recv", recv_case},         {"send", send_case},
+                                        {"readable", readable_case}, {"writable", writable_case}, {NULL, NULL}};
 
 static const luaL_Reg none[] = {{NULL, NULL}};
 const struct gl_class gl_select_classes[] = {{GL_CASE, "gossamer.case", none, none}, {0}};

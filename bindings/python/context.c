@@ -512,7 +512,7 @@ static bool disarm(after *a) {
   a->stop = NULL;
   a->waits = false;
   if (!stop) return waits;
-  if (!gos_realm_ctx_stop(realm, stop)) return false;
+  if (!gos_ctx_stop(stop)) return false;
   Py_DECREF(a);
   return true;
 }

@@ -110,20 +110,20 @@ TEST_RAW(functions_of_a_realm) {
   void *stop[100], *none;
   for (int i = 0; i < 100; i++) CHECK_EQ(gos_realm_ctx_after_func(realm, x, count, &one, &stop[i]), GOS_OK);
   CHECK_EQ(gos_num_goroutine(), before); /* they are none yet */
-  for (int i = 0; i < 50; i++) CHECK_EQ(gos_realm_ctx_stop(realm, stop[i]), 1);
+  for (int i = 0; i < 50; i++) CHECK_EQ(gos_ctx_stop(stop[i]), 1);
   gos_cancel(x, 0);
   CHECK_EQ(gos_num_goroutine(), before + 50);
   CHECK_EQ(ran, 0);
-  for (int i = 50; i < 75; i++) CHECK_EQ(gos_realm_ctx_stop(realm, stop[i]), 0);
+  for (int i = 50; i < 75; i++) CHECK_EQ(gos_ctx_stop(stop[i]), 0);
   until_alone();
   CHECK_EQ(ran, 50);
-  for (int i = 75; i < 100; i++) CHECK_EQ(gos_realm_ctx_stop(realm, stop[i]), 0);
+  for (int i = 75; i < 100; i++) CHECK_EQ(gos_ctx_stop(stop[i]), 0);
   CHECK_EQ(gos_realm_ctx_after_func(realm, x, count, &one, &none), GOS_OK); /* at once */
   until_alone();
   CHECK_EQ(ran, 51);
-  CHECK_EQ(gos_realm_ctx_stop(realm, none), 0);
+  CHECK_EQ(gos_ctx_stop(none), 0);
   CHECK_EQ(gos_realm_ctx_after_func(realm, NULL, count, &one, &none), GOS_OK); /* never */
-  CHECK_EQ(gos_realm_ctx_stop(realm, none), 1);
+  CHECK_EQ(gos_ctx_stop(none), 1);
   CHECK_EQ(gos_realm_ctx_after_func(realm, x, NULL, NULL, &none), GOS_INVAL);
   CHECK_EQ(gos_realm_ctx_after_func(realm, x, count, &one, NULL), GOS_INVAL);
   gos_ctx_release(x);
@@ -140,12 +140,12 @@ TEST_RAW(ended_by_others) {
     ran = 0;
     for (int k = 0; k < 4; k++) CHECK_EQ(gos_realm_ctx_after_func(realm, x, count, &one, &stop[k]), GOS_OK);
     CHECK_EQ(pthread_create(&t, NULL, cancels_outside, x), 0);
-    for (int k = 0; k < i % 3; k++) stopped += gos_realm_ctx_stop(realm, stop[k]);
+    for (int k = 0; k < i % 3; k++) stopped += gos_ctx_stop(stop[k]);
     while (ran < 4 - stopped) gos_gosched();
     pthread_join(t, NULL);
     until_alone();
     CHECK_EQ(ran, 4 - stopped);
-    for (int k = i % 3; k < 4; k++) CHECK_EQ(gos_realm_ctx_stop(realm, stop[k]), 0);
+    for (int k = i % 3; k < 4; k++) CHECK_EQ(gos_ctx_stop(stop[k]), 0);
     gos_ctx_release(x);
   }
 }
@@ -160,6 +160,6 @@ TEST_RAW(one_that_cannot_start) {
   gos_cancel(x, 0);
   until_alone();
   CHECK_EQ(host.failed_starts, 1);
-  CHECK_EQ(gos_realm_ctx_stop(realm, stop), 0);
+  CHECK_EQ(gos_ctx_stop(stop), 0);
   gos_ctx_release(x);
 }

@@ -340,9 +340,23 @@ TEST(dial_errors) {
   CHECK_EQ(gos_dial("tcp", "::1:80", GOS_FOREVER), GOS_INVAL);
   CHECK_EQ(gos_dial("tcp", "127.0.0.1:noservice", GOS_FOREVER), GOS_INVAL);
   CHECK_EQ(gos_dial("tcp4", "[::1]:80", GOS_FOREVER), GOS_SYS(EHOSTUNREACH));
+  CHECK_EQ(gos_dial("tcp", "bad name:80", GOS_FOREVER), GOS_NOHOST);
   CHECK_EQ(gos_listen("tcp", "127.0.0.1:0", -1), GOS_INVAL);
   CHECK_EQ(gos_socketpair("tcp", ends), GOS_INVAL);
   CHECK_EQ(gos_pipe(NULL), GOS_INVAL);
+}
+TEST(lookup_gives_all_addresses) {
+  gos_addr a[4];
+  char text[64];
+  CHECK_EQ(gos_lookup("tcp4", "127.0.0.1:80", a, 4, GOS_NOW), 1);
+  CHECK(gos_addr_text(&a[0], text, sizeof text) > 0);
+  CHECK(strcmp(text, "127.0.0.1:80") == 0);
+  int n = gos_lookup("tcp", "localhost:80", a, 1, GOS_FOREVER);
+  CHECK(n >= 1);
+  CHECK_EQ(gos_lookup("tcp", "localhost:80", a, 1, GOS_NOW), GOS_WOULDBLOCK);
+  CHECK_EQ(gos_lookup("unix", "/some/path", a, 4, GOS_NOW), 1);
+  CHECK_EQ(gos_lookup("tcp", "localhost:80", a, 0, GOS_FOREVER), GOS_INVAL);
+  CHECK_EQ(gos_lookup("tcp", "localhost:80", NULL, 4, GOS_FOREVER), GOS_INVAL);
 }
 TEST(names_are_resolved) {
   char local[64], text[64];

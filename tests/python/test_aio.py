@@ -85,6 +85,7 @@ def test_cancelled_await_leaves_the_goroutine(settle):
 
     n = runtime.num_goroutine()
     g = go(ch.recv)
+    settle(g)
     asyncio.run(main(g))
     ch.send(1)
     assert g.join() == 1

@@ -6,43 +6,47 @@ from gossamer import Chan, after_func, go, leakcheck, nil_chan, runtime, sleep
 from gossamer import signal as gsignal
 
 
-@pytest.fixture(autouse=True)
-def left_behind():
-    """Other tests may have left some."""
+@pytest.fixture
+def found():
+    """found(): what find() gives beside those that other tests left."""
+    before = set(leakcheck.find())
+    yield lambda: [g for g in leakcheck.find() if g not in before]
     for g in leakcheck.find():
-        g.interrupt()
-        g.done.recv_ok()
-    yield
-    for g in leakcheck.find():
-        g.interrupt()
-        g.done.recv_ok()
+        if g not in before:
+            g.interrupt()
+            g.done.recv_ok()
 
 
-def test_find(parked):
-    assert leakcheck.find() == []
+def test_find(parked, found):
+    assert found() == []
     g = parked(nil_chan.recv)
-    assert leakcheck.find() == [g]
-    assert go(leakcheck.find).join() == [g]
+    assert found() == [g]
+    assert go(found).join() == [g]
     g.interrupt()
     g.done.recv_ok()
-    assert leakcheck.find() == []
+    assert found() == []
 
 
-def test_check(parked):
-    leakcheck.check()
-    g = parked(nil_chan.recv)
-    with pytest.raises(leakcheck.Leak, match=r"1 goroutine left behind") as e:
-        leakcheck.check(timeout=0.001)
-    assert e.value.goroutines == [g] and f"goroutine {g.id} (chan receive (nil chan))" in str(e.value)
-    assert "created by goroutine 1 at" in str(e.value)
+def test_check(program):
+    r = program(
+        """
+        from gossamer import go, leakcheck, nil_chan, sleep
+        leakcheck.check()
+        go(sleep, 0.01)
+        leakcheck.check(timeout=60)
+        g = go(nil_chan.recv)
+        try:
+            leakcheck.check(timeout=0.01)
+        except leakcheck.Leak as e:
+            print(e.goroutines == [g])
+            print(e)
+        """
+    )
+    assert r.out.startswith("True\n1 goroutine left behind") and "(chan receive (nil chan))" in r.out, r
+    assert "created by goroutine 1 at" in r.out, r
 
 
-def test_check_waits_for_those_that_end():
-    go(sleep, 0.01)
-    leakcheck.check(timeout=60)
-
-
-def test_scope(parked):
+def test_scope(parked, found):
     before = parked(nil_chan.recv)
     with leakcheck.scope():
         go(len, "").join()
@@ -55,7 +59,7 @@ def test_scope(parked):
         pass
 
 
-def test_scope_follows_what_goroutines_start():
+def test_scope_follows_what_goroutines_start(found):
     def start():
         go(start_more)
 
@@ -64,11 +68,11 @@ def test_scope_follows_what_goroutines_start():
 
     with pytest.raises(leakcheck.Leak, match="1 goroutine left"), leakcheck.scope(timeout=0.05):
         go(start)
-        while runtime.num_goroutine() > 2:
+        while [g.wait_reason for g in found()] != ["chan receive (nil chan)"]:
             runtime.gosched()
 
 
-def test_scopes_nest_and_do_not_mix():
+def test_scopes_nest_and_do_not_mix(found):
     with pytest.raises(leakcheck.Leak, match="2 goroutines"), leakcheck.scope(timeout=0.001):
         with pytest.raises(leakcheck.Leak, match="1 goroutine left"), leakcheck.scope(timeout=0.001):
             go(nil_chan.recv)
@@ -93,13 +97,13 @@ def test_labels_come_back():
     assert inner["a"] == "b" and len(inner) == 2 and outer == {"a": "b"}
 
 
-def test_exceptions_pass():
+def test_exceptions_pass(found):
     with pytest.raises(ZeroDivisionError), leakcheck.scope(timeout=0):
         go(nil_chan.recv)
         raise ZeroDivisionError
 
 
-def test_the_packages_own_do_not_count(parked):
+def test_the_packages_own_do_not_count(found):
     import asyncio
 
     from gossamer import aio
@@ -108,15 +112,16 @@ def test_the_packages_own_do_not_count(parked):
     ch = Chan(1)
     gsignal.notify(ch, gsignal._signal.SIGUSR1)
     try:
-        assert leakcheck.find() == []
+        assert found() == []
     finally:
         gsignal.stop(ch)
 
 
-def test_timers_functions_are_found(settle):
+def test_timers_functions_are_found(found):
     ch = Chan()
     after_func(0, ch.recv)
-    while not leakcheck.find():
+    while not found():
         sleep(0.001)
     ch.send(1)
-    leakcheck.check(timeout=60)
+    while found():
+        sleep(0.001)

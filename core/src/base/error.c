@@ -14,6 +14,7 @@ static const char *const text[] = {
     [-GOS_PERM] = "not permitted here",
     [-GOS_DEADLOCK] = "all goroutines are asleep - deadlock!",
     [-GOS_AGAIN] = "try again",
+    [-GOS_NOHOST] = "no such host",
 };
 
 const char *gos_strerror(int code) {

@@ -2,9 +2,12 @@
  *
  * One in a context's list belongs to the list, then to the goroutine that runs it; the handle,
  * if one was asked for, owns it too. It keeps its context alive as long as it exists.
+ *
+ * For a realm the goroutine is made beforehand: who ends the context need not have the host's lock,
+ * and could not be told of a lack of memory. The list's part in it ends with its start, inside the
+ * scheduler, where no context may be given up: so that is the handle's, which must be there.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "context/context.h"
-#include "sched/realm.h"
 
 typedef struct func {
   gosi_ctx_place place; /* first */
@@ -12,12 +15,12 @@ typedef struct func {
   void (*f)(void *);
   void *a, *site;
   gos_ctx *x;
-  gos_g *g; /* of a realm, waiting to begin; NULL: a goroutine is made when it is time */
+  gos_g *g; /* of a realm; NULL: to be made */
 } func;
 
 static void unref(func *r) {
   if (gosi_sub(&r->refs, 1u) != 1) return;
-  gos_ctx_release(r->x);
+  if (!r->g) gos_ctx_release(r->x);
   gosi_free(r);
 }
 
@@ -27,14 +30,6 @@ static void run(void *arg) {
   void *a = r->a;
   unref(r);
   f(a);
-}
-
-/* r is the goroutine's from here on. */
-static int begin(gosi_m *m, func *r) {
-  if (!r->g) return gosi_spawn(m, NULL, run, r, r->site, NULL);
-  gosi_realm_g_begin(m, r->g);
-  unref(r);
-  return GOS_OK;
 }
 
 /* ---- those that could not start: full now, perhaps not in a moment ------------------------- */
@@ -76,16 +71,25 @@ static void put_late(gosi_ctx_place *list) {
   gosi_lock_drop(&late_lock);
 }
 
+static void keep(gosi_m *m, func *r) {
+  gosi_realm_keep(m, r->g);
+  unref(r);
+}
+
 static void start(gosi_m *m, gosi_ctx_place *list) {
+  gosi_ctx_place *full = NULL;
   while (list) {
     func *r = (func *)list;
     gosi_ctx_place *next = list->next; /* r may be gone once it has started */
-    if (begin(m, r)) {
-      put_late(list); /* the others would not fare better */
-      return;
+    if (r->g) {
+      keep(m, r);
+    } else if (full || gosi_spawn(m, NULL, run, r, r->site, NULL)) { /* the others would not fare better */
+      list->next = full;
+      full = list;
     }
     list = next;
   }
+  if (full) put_late(full);
 }
 
 void gosi_ctx_start_funcs(gosi_m *m, gosi_ctx_place *funcs) {
@@ -94,21 +98,23 @@ void gosi_ctx_start_funcs(gosi_m *m, gosi_ctx_place *funcs) {
 }
 
 /* ---- the public calls -------------------------------------------------------------------------- */
-static int after_func(gos_ctx *x, void (*f)(void *), void *a, gos_g *g, void *site, void **stop) {
+int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop) {
+  if (!f) return GOS_INVAL;
+  if (!x) x = gos_background();
   bool ends = gosi_ctx_can_end(x);
+  if (!ends && !stop) return GOS_OK; /* it will never run */
   func *r = gosi_alloc(sizeof *r);
   if (!r) return GOS_NOMEM;
   *r = (func){.place.kind = PLACE_FUNC,
               .refs = (ends ? 1u : 0u) + (stop ? 1u : 0u),
               .f = f,
               .a = a,
-              .site = site,
-              .x = gos_ctx_retain(x),
-              .g = g};
+              .site = __builtin_return_address(0),
+              .x = gos_ctx_retain(x)};
   int e = GOS_OK;
   if (ends && gosi_ctx_join(x->scope, &r->place)) {
     gosi_m *m = gosi_enter();
-    e = begin(m, r);
+    e = gosi_spawn(m, NULL, run, r, r->site, NULL);
     gosi_leave_m(m);
   }
   if (e) {
@@ -120,37 +126,32 @@ static int after_func(gos_ctx *x, void (*f)(void *), void *a, gos_g *g, void *si
   return GOS_OK;
 }
 
-int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop) {
-  if (!f) return GOS_INVAL;
+int gos_realm_ctx_after_func(gos_realm *realm, gos_ctx *x, void (*fn)(void *), void *arg, void **stop) {
+  if (!realm || !fn || !stop) return GOS_INVAL;
   if (!x) x = gos_background();
-  if (!stop && !gosi_ctx_can_end(x)) return GOS_OK; /* it will never run */
-  return after_func(x, f, a, NULL, __builtin_return_address(0), stop);
-}
-
-int gos_realm_ctx_after_func(gos_realm *r, gos_ctx *x, void (*f)(void *), void *a, void **stop) {
-  if (!f || !stop) return GOS_INVAL;
-  if (!x) x = gos_background();
-  gos_g *g;
-  int e = gosi_realm_g_new(r, NULL, 0, f, a, &g);
-  if (e) return e;
-  if ((e = after_func(x, f, a, g, NULL, stop))) gosi_realm_g_drop(r, g);
-  return e;
+  bool ends = gosi_ctx_can_end(x);
+  func *r = gosi_alloc(sizeof *r);
+  gos_g *g = r && ends ? gosi_realm_promise(realm, fn, arg) : NULL;
+  if (!r || (ends && !g)) {
+    gosi_free(r);
+    return GOS_NOMEM;
+  }
+  *r = (func){.place.kind = PLACE_FUNC, .refs = ends ? 2 : 1, .x = gos_ctx_retain(x), .g = g};
+  *stop = r;
+  if (ends && gosi_ctx_join(x->scope, &r->place)) keep(gosi_self_m(), r);
+  return GOS_OK;
 }
 
 int gos_ctx_stop(void *stop) {
   func *r = stop;
   if (!r) return 0;
   int stopped = 1;
-  if (gosi_ctx_can_end(r->x) && (stopped = gosi_ctx_part(r->x->scope, &r->place))) unref(r);
+  gos_ctx *x = r->g ? r->x : NULL;
+  if (gosi_ctx_can_end(r->x) && (stopped = gosi_ctx_part(r->x->scope, &r->place))) {
+    if (r->g) gosi_realm_take_back(r->g);
+    unref(r);
+  }
   unref(r);
-  return stopped;
-}
-
-int gos_realm_ctx_stop(gos_realm *r, void *stop) {
-  func *f = stop;
-  if (!f) return 0;
-  gos_g *g = f->g;
-  int stopped = gos_ctx_stop(stop);
-  if (stopped) gosi_realm_g_drop(r, g);
+  gos_ctx_release(x);
   return stopped;
 }

@@ -85,6 +85,7 @@ static NOINLINE int error_of(int eai) {
   if (eai == EAI_MEMORY) return GOS_NOMEM;
   if (eai == EAI_AGAIN) return GOS_SYS(EAGAIN);
   if (eai == EAI_SYSTEM) return GOS_SYS(errno);
+  if (eai == EAI_NONAME || eai == EAI_NODATA) return GOS_NOHOST;
   if (eai == EAI_SERVICE || eai == EAI_SOCKTYPE || eai == EAI_BADFLAGS) return GOS_INVAL;
   return GOS_SYS(EHOSTUNREACH);
 }
@@ -125,7 +126,7 @@ static int look_up(const network *w, const char *address, bool passive, gos_ns d
   q->hints = (struct addrinfo){.ai_family = w->family, .ai_socktype = w->type};
   q->hints.ai_flags = AI_NUMERICHOST | (passive ? AI_PASSIVE : 0);
   ask(q); /* an address, or none, needs no resolver */
-  if (q->err != GOS_SYS(EHOSTUNREACH)) return q->err;
+  if (q->err != GOS_NOHOST && q->err != GOS_SYS(EHOSTUNREACH)) return q->err;
   if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
   q->hints.ai_flags &= ~AI_NUMERICHOST;
   return ask_resolver(q, deadline);
@@ -137,15 +138,24 @@ static void copy_addr(gos_addr *to, const struct addrinfo *from) {
   memcpy(to->data, from->ai_addr, from->ai_addrlen);
 }
 
-int gos_resolve(const char *name, const char *address, gos_addr *out, gos_ns deadline) {
+int gos_lookup(const char *name, const char *address, gos_addr *out, int n, gos_ns deadline) {
   const network *w = network_of(name);
-  if (!w || !address || !out) return GOS_INVAL;
-  if (w->family == AF_UNIX) return of_path(address, out);
+  if (!w || !address || !out || n < 1) return GOS_INVAL;
+  if (w->family == AF_UNIX) {
+    int e = of_path(address, out);
+    return e ? e : 1;
+  }
   question *q;
-  int e = look_up(w, address, false, deadline, &q);
-  if (e == GOS_OK) copy_addr(out, q->found);
+  int e = look_up(w, address, false, deadline, &q), k = 0;
+  for (struct addrinfo *i = e ? NULL : q->found; i; i = i->ai_next)
+    if (k++ < n) copy_addr(&out[k - 1], i);
   if (q) drop(q);
-  return e;
+  return e ? e : k;
+}
+
+int gos_resolve(const char *name, const char *address, gos_addr *out, gos_ns deadline) {
+  int e = gos_lookup(name, address, out, 1, deadline);
+  return e < 0 ? e : GOS_OK;
 }
 
 /* ---- sockets ------------------------------------------------------------------------------------ */
@@ -192,6 +202,9 @@ static gos_ns share(gos_ns deadline, int addresses) {
   return deadline - now < part ? deadline : now + part;
 }
 
+/* The caller is wanted elsewhere: the other addresses are not tried. */
+static bool called_off(int e) { return e == GOS_CANCELED || e == GOS_AGAIN || e == GOSI_ENDED; }
+
 int gos_dial(const char *name, const char *address, gos_ns deadline) {
   const network *w = network_of(name);
   gos_addr a;
@@ -206,11 +219,11 @@ int gos_dial(const char *name, const char *address, gos_ns deadline) {
   for (struct addrinfo *i = first ? NULL : q->found; i; i = i->ai_next) {
     copy_addr(&a, i);
     fd = dial_one(w->type, &a, share(deadline, left--));
-    if (fd >= 0 || fd == GOS_CANCELED || fd == GOS_AGAIN) break;
+    if (fd >= 0 || called_off(fd)) break;
     if (i == q->found) first = fd;
   }
   if (q) drop(q);
-  return fd >= 0 || fd == GOS_CANCELED || fd == GOS_AGAIN ? fd : first;
+  return fd >= 0 || called_off(fd) ? fd : first;
 }
 
 static NOINLINE int listen_on(int fd, const network *w, const gos_addr *a, int backlog) {

@@ -85,8 +85,7 @@ static NOINLINE int64_t sys_write(int fd, const void *buf, size_t n) {
 }
 
 /* ---- waits ------------------------------------------------------------------------------------- */
-/* After an EAGAIN. GOS_OK: try again. */
-static int wait_more(gosi_fdwait *f, gos_ns deadline) {
+static int wait_once(gosi_fdwait *f, gos_ns deadline) {
   if (!(gosi_load(&f->d->flags) & FD_OURS)) {
     int e = gos_fd_wait(f->fd, f->events, deadline);
     return e < 0 ? e : GOS_OK;
@@ -95,6 +94,13 @@ static int wait_more(gosi_fdwait *f, gos_ns deadline) {
   int e = gosi_fdwait_watch(f);
   if (e) return e < 0 ? e : GOS_OK;
   return gosi_fdwait_park(f, deadline);
+}
+
+/* After an EAGAIN. GOS_OK: try again. An fd that was closed after the event that ended the wait, but before
+   the goroutine ran, may be another's by now. */
+static int wait_more(gosi_fdwait *f, gos_ns deadline) {
+  int e = wait_once(f, deadline);
+  return e == GOS_OK && gosi_load_acquire(&f->d->gen) != f->gen ? GOS_CLOSED : e; /* pairs with give_up */
 }
 
 /* ---- reading -------------------------------------------------------------------------------------- */

@@ -54,11 +54,13 @@ static inline int realm_enter_now(void) { return LIKELY(state_here != NULL) ? 0 
 struct state *realm_state(void);
 /* True once the realm is closed, or lost by fork. */
 bool realm_gone(void);
+/* Is this a finalizer that the collector runs? What would wait raises there (see realm_slice). */
+bool realm_collects(void);
 struct state *realm_main_state(void);
 int realm_init(PyObject *module);
 extern PyMethodDef realm_methods[];
 
-/* Where the wait may end early to look at signals; else the deadline itself. */
+/* Where the wait may end early to look at signals, or must not begin; else the deadline itself. */
 extern bool realm_sliced;
 gos_ns realm_slice(gos_ns deadline);
 int realm_signals(int code, gos_ns slice, gos_ns deadline);

@@ -19,6 +19,8 @@ enum { STACK = 1 << 20 };
 __thread struct state *state_here __attribute__((tls_model("initial-exec")));
 gos_realm *realm;
 bool realm_sliced;
+static bool home_slices;         /* main waits beside the home thread, in slices */
+static struct state *collecting; /* runs the collector, and finalizers it calls */
 
 static struct {
   PyInterpreterState *interp;
@@ -141,7 +143,7 @@ static bool is_ours(PyThreadState *ts) {
 
 static int host_alone(void *u) {
   (void)u;
-  if (realm_sliced || compat_threads(rt.interp) > 0) return 0;
+  if (home_slices || compat_threads(rt.interp) > 0) return 0;
   for (PyThreadState *ts = PyInterpreterState_ThreadHead(rt.interp); ts; ts = PyThreadState_Next(ts))
     if (!is_ours(ts)) return 0;
   return 1;
@@ -221,12 +223,12 @@ static void *home_thread(void *u) {
     return NULL;
   }
   PyEval_RestoreThread(ts);
-  realm_sliced = true;
+  realm_sliced = home_slices = true;
   home->code = start_here();
   bool ok = home->code == GOS_OK;
   sem_post(&home->ready);
   while (ok) gos_chan_recv(NULL, NULL);
-  realm_sliced = false;
+  realm_sliced = home_slices = false;
   PyThreadState_Clear(ts);
   PyThreadState_DeleteCurrent();
   return NULL;
@@ -309,15 +311,44 @@ int realm_enter_late(void) { return rt.closed && !rt.forked ? 0 : realm_enter_sl
 /* ---- signals ---------------------------------------------------------------------------- */
 /* Python's main thread, where it is not the main goroutine, waits in slices to see signals. */
 gos_ns realm_slice(gos_ns deadline) {
+  if (UNLIKELY(collecting != NULL) && collecting == realm_state()) return GOS_NOW;
+  if (!home_slices) return deadline;
   if (!compat_on_main_thread()) return deadline;
   gos_ns slice = gos_now() + 50 * 1000 * 1000;
   return slice < deadline ? slice : deadline;
 }
 
 int realm_signals(int code, gos_ns slice, gos_ns deadline) {
+  if (UNLIKELY(collecting != NULL) && slice == GOS_NOW && deadline != GOS_NOW && collecting == realm_state()) {
+    if (code != GOS_WOULDBLOCK && code != GOS_TIMEDOUT && code != GOS_AGAIN) return code;
+    PyErr_SetString(PyExc_RuntimeError, "a finalizer that the garbage collector runs cannot wait");
+    return RAISED;
+  }
   bool slice_over = slice != deadline && (code == GOS_TIMEDOUT || code == GOS_WOULDBLOCK);
   if (code != GOS_AGAIN && !slice_over) return code;
   return compat_run_signals() < 0 ? RAISED : GOS_AGAIN;
+}
+
+/* ---- the collector --------------------------------------------------------------------------- */
+bool realm_collects(void) { return collecting && collecting == realm_state(); }
+
+/* From gc.callbacks. The collector is off until its run has ended: a finalizer must not wait there for others. */
+static PyObject *collector(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+  (void)self;
+  bool starts = nargs && PyUnicode_Check(args[0]) && PyUnicode_CompareWithASCIIString(args[0], "start") == 0;
+  collecting = starts ? state_here : NULL;
+  realm_sliced = home_slices || collecting;
+  Py_RETURN_NONE;
+}
+
+static int watch_collector(PyObject *module) {
+  PyObject *gc = PyImport_ImportModule("gc"), *list = gc ? PyObject_GetAttrString(gc, "callbacks") : NULL;
+  PyObject *fn = list ? PyObject_GetAttrString(module, "_collector") : NULL;
+  int e = fn ? PyList_Append(list, fn) : -1;
+  Py_XDECREF(gc);
+  Py_XDECREF(list);
+  Py_XDECREF(fn);
+  return e;
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -338,13 +369,14 @@ static void after_fork(void) {
 }
 
 PyMethodDef realm_methods[] = {
+    {"_collector", METHOD(collector), METH_FASTCALL, NULL},
     {"_close", close_realm, METH_NOARGS, "Before the interpreter ends: goroutines stop where they are."},
     {NULL, NULL, 0, NULL},
 };
 
 int realm_init(PyObject *module) {
-  (void)module;
   rt.interp = PyInterpreterState_Get();
+  if (watch_collector(module) < 0) return -1;
   /* Whoever imports threading first is the main thread to it: that must be no goroutine. */
   PyObject *threading = PyImport_ImportModule("threading");
   if (!threading) return -1;

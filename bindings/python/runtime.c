@@ -7,7 +7,7 @@
 static PyObject *runtime_gosched(PyObject *self, PyObject *ignored) {
   (void)self, (void)ignored;
   if (UNLIKELY(realm_enter() < 0)) return NULL;
-  gos_gosched();
+  if (!realm_collects()) gos_gosched();
   Py_RETURN_NONE;
 }
 

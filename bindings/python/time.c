@@ -61,7 +61,8 @@ static PyObject *time_sleep(PyObject *self, PyObject *const *args, Py_ssize_t na
   if (kwnames && read_waits("sleep", args + 1, kwnames, false, &w) < 0) return NULL;
   w.deadline = d > 0 ? deadline_after(d) : GOS_NOW;
   w.tried = true;
-  WAIT(e, &w, until, until == GOS_NOW ? GOS_OK : sleep_until(until, w.deadline));
+  WAIT(e, &w, until,
+       until == GOS_NOW ? (w.deadline == GOS_NOW ? GOS_OK : GOS_WOULDBLOCK) : sleep_until(until, w.deadline));
   if (e < 0) return wait_failed(e, &w, "sleep");
   wait_done(&w);
   Py_RETURN_NONE;

@@ -38,6 +38,9 @@ struct state {
   enum { MAIN, FIBER, LOOP, THREAD } kind;
   uint64_t ambient_of; /* the ambient context, borrowed, as long as the thread state's context_ver is this */
   context *ambient;
+  gos_ns since;     /* while set_slow() is on: running since; 0: not running */
+  pthread_t thread; /* and where */
+  gos_ns slow_seen, slow_reported, slow_at, slow_cpu;
   struct state *next;
 };
 extern __thread struct state *state_here __attribute__((tls_model("initial-exec")));
@@ -58,6 +61,8 @@ bool realm_gone(void);
 bool realm_collects(void);
 struct state *realm_main_state(void);
 int realm_init(PyObject *module);
+/* A thread_id that makes a thread state one of the binding's own. */
+unsigned long realm_thread_number(void);
 extern PyMethodDef realm_methods[];
 
 /* Where the wait may end early to look at signals, or must not begin; else the deadline itself. */
@@ -202,6 +207,18 @@ PyObject *go_interrupt_type(void);
 int go_copy_context(PyObject **context);
 int go_init(PyObject *module);
 extern PyMethodDef go_methods[];
+
+PyObject *go_list(void);
+/* What it runs or waits on; NULL: it has not begun, or has ended. */
+struct state *go_state(PyObject *g);
+
+/* ---- slow.c: set_slow() ------------------------------------------------------------------------ */
+extern bool slow_watched;
+static inline void slow_begins(struct state *st) {
+  st->since = gos_now();
+  st->thread = (pthread_t)identity_real();
+}
+extern PyMethodDef slow_methods[];
 
 /* ---- report.c: what becomes of an exception that nobody collects ---------------------------- */
 /* May run Python code; leaves no exception. */

@@ -250,6 +250,7 @@ static void run(goroutine *g, struct state *st) {
   PyThreadState *ts = st->root;
   g->state = st;
   st->g = g;
+  if (UNLIKELY(slow_watched)) slow_begins(st); /* the stack may have been passed on without a switch */
   if (g->context) {
     Py_XSETREF(ts->context, g->context);
     ts->context_ver++;
@@ -632,9 +633,12 @@ static PyObject *main_goroutine(void) {
   return Py_NewRef(main_object);
 }
 
-static PyObject *list_goroutines(PyObject *self, PyObject *ignored) {
-  (void)self, (void)ignored;
-  if (realm_enter() < 0) return NULL;
+struct state *go_state(PyObject *o) {
+  goroutine *g = (goroutine *)o;
+  return g->is_main ? realm_main_state() : g->state;
+}
+
+PyObject *go_list(void) {
   PyObject *all = PyList_New(0), *first = main_goroutine();
   if (!all || !first || PyList_Append(all, first) < 0) goto fail;
   for (goroutine *g = live.next; g != &live; g = g->next)
@@ -678,6 +682,11 @@ static PyObject *go_exit(PyObject *self, PyObject *ignored) {
   if (state_here->kind == MAIN) return goexit_main();
   PyErr_SetNone(state_here->kind == THREAD ? PyExc_SystemExit : goexit_type);
   return NULL;
+}
+
+static PyObject *list_goroutines(PyObject *self, PyObject *ignored) {
+  (void)self, (void)ignored;
+  return realm_enter() < 0 ? NULL : go_list();
 }
 
 PyMethodDef go_methods[] = {

@@ -45,7 +45,7 @@ PyMODINIT_FUNC PyInit__gossamer(void) {
   }
   PyObject *m = PyModule_Create(&definition);
   if (!m) return NULL;
-  PyMethodDef *tables[] = {realm_methods,  go_methods,   report_methods,  signal_methods,
+  PyMethodDef *tables[] = {realm_methods,  go_methods,   report_methods,  signal_methods, slow_methods,
                            select_methods, time_methods, context_methods, runtime_methods};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
     if (PyModule_AddFunctions(m, tables[i]) < 0) goto fail;

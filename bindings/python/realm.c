@@ -113,6 +113,10 @@ static void host_swap(void *u, void *from, void *to) {
   f->ts = compat_swap(t->ts);
   state_here = t;
   identity_override = t->identity;
+  if (UNLIKELY(slow_watched)) {
+    f->since = 0;
+    slow_begins(t);
+  }
 #if PY_VERSION_HEX < 0x030D0000
   /* One flag for all threads before 3.13, computed for whoever last took the GIL: main has to look. */
   if (t->kind == MAIN && compat.signals && *compat.signals) *compat.breaker = 1;
@@ -133,6 +137,8 @@ static int host_pending(void *u) {
   (void)u;
   return rt.main_handles_signals && compat_signal_waits(rt.main.root);
 }
+
+unsigned long realm_thread_number(void) { return identity_new(); }
 
 static bool is_ours(PyThreadState *ts) {
   if (ts == rt.main.root || identity_is_ours(ts->thread_id)) return true;

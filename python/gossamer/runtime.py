@@ -18,6 +18,7 @@ from ._gossamer import (
     num_goroutine,
     set_max_threads,
     set_panic,
+    set_slow,
     unlock_os_thread,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "num_goroutine",
     "set_max_threads",
     "set_panic",
+    "set_slow",
     "shutdown",
     "stack",
     "stats",
@@ -99,6 +101,13 @@ def _describe(g, frame) -> str:
     if g.site:
         lines.append(f"  created by goroutine {g.creator} at {g.site}\n")
     return "".join(lines)
+
+
+def _report_slow(g, seconds):
+    import sys
+
+    text = _describe(g, g._frame)
+    print(f"gossamer: has computed for {seconds:.3f} s without letting others run: {text}", file=sys.stderr)
 
 
 def stack(all: bool = False) -> str:

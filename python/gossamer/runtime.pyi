@@ -15,6 +15,7 @@ from ._gossamer import num_cpu as num_cpu
 from ._gossamer import num_goroutine as num_goroutine
 from ._gossamer import set_max_threads as set_max_threads
 from ._gossamer import set_panic as set_panic
+from ._gossamer import set_slow as set_slow
 from ._gossamer import unlock_os_thread as unlock_os_thread
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "num_goroutine",
     "set_max_threads",
     "set_panic",
+    "set_slow",
     "shutdown",
     "stack",
     "stats",
@@ -54,6 +56,7 @@ class Stats(NamedTuple):
 def lock_os_thread() -> AbstractContextManager[None]: ...
 def _describe(g: Goroutine[Any], frame: FrameType | None) -> str: ...
 def _summary(frame: FrameType | None) -> StackSummary: ...
+def _report_slow(g: Goroutine[Any], seconds: float) -> None: ...
 def stats() -> Stats: ...
 def stack(all: bool = False) -> str: ...
 def shutdown(timeout: float | None = None) -> bool: ...

@@ -176,8 +176,10 @@ def test_crash(program):
         from gossamer import *
         runtime.set_panic("crash")
         atexit.register(print, "never")
-        def boom(): raise ValueError("the end")
-        go.using(name="idle")(Chan().recv)
+        idle = go.using(name="idle")(Chan().recv)
+        def boom():
+            while runtime.goroutines()[0].wait_reason != "sleep" or not idle.wait_reason: runtime.gosched()
+            raise ValueError("the end")
         go(boom)
         print("so far")
         sleep(1000)

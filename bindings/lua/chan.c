@@ -170,7 +170,7 @@ static int chan_gc(lua_State *L) {
 
 static int chan_eq(lua_State *L) { /* two that came to this state at different times */
   struct gl_chan *a = gl_test(L, 1, GL_CHAN), *b = gl_test(L, 2, GL_CHAN);
-  lua_pushboolean(L, a && b && a->c && a->c == b->c && a->can == b->can);
+  lua_pushboolean(L, a && b && a->c == b->c && a->can == b->can);
   return 1;
 }
 

@@ -249,6 +249,10 @@ static void end(struct gl_go *g, lua_State *L, int status) {
   lua_settop(L, 0);                         /* a dead coroutine to whoever still knows it */
   lua_setiuservalue(svc, -2, GL_GO_RESULT); /* L may be collected from here on */
   g->failed = status != LUA_OK;
+  if (status == LUA_OK || status == LUA_ERRMEM) { /* of an error that something inside it caught: load's reader */
+    free(g->text);
+    g->text = NULL;
+  }
   bool seen = g->ended && g->ended(g, svc);
   lua_settop(svc, -3);
   if (g->failed && !seen)
@@ -258,11 +262,24 @@ static void end(struct gl_go *g, lua_State *L, int status) {
   if (!g->joiners) give_back(g);
 }
 
+/* Tells the core the labels that go{...} gave; it hands them on by itself to those that are started. Nothing
+   here allocates in Lua: the strings exist. Should the core have no memory, its dumps lack them. */
+static void tell_labels(struct gl_go *g) {
+  lua_State *svc = g->a.S->svc;
+  int top = lua_gettop(svc);
+  gl_push_go(svc, g);
+  if (push_extra(svc, -1, "labels") == LUA_TTABLE)
+    for (lua_pushnil(svc); lua_next(svc, -2); lua_pop(svc, 1))
+      gos_set_label(lua_tostring(svc, -2), lua_tostring(svc, -1));
+  lua_settop(svc, top);
+}
+
 static void run(void *arg) {
   struct gl_go *g = go_of(arg);
   lua_State *L = g->L;
   g->a.S->cur = g;
   if (g->a.S->ending) gl_vanish(g->a.S, g);
+  if (g->told) tell_labels(g);
   end(g, L, lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1));
 }
 
@@ -368,6 +385,7 @@ struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int 
   g->a.kind = GL_GO;
   gl_set_site(L, &g->a);
   g->labelled = me->labelled || extras;
+  g->told = extras != 0;
   g->L = g->at = lua_newthread(L);
   if (n + 2 > LUA_MINSTACK && !lua_checkstack(g->L, n + 2)) luaL_error(L, "too many arguments");
   gl_reserve(L, S, GL_VALS, 1); /* after all that may run a finalizer, which may take a slot */
@@ -580,8 +598,10 @@ static int go_traceback(lua_State *L) {
   struct gl_go *g = check_go(L, 1);
   if (g->L)
     push_traceback(L, g);
-  else
+  else if (g->failed)
     push_extra(L, 1, "traceback");
+  else
+    lua_pushnil(L);
   return 1;
 }
 

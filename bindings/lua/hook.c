@@ -97,6 +97,7 @@ struct command {
 
 static void run_system(void *arg) {
   struct command *c = arg;
+  errno = 0; /* what this thread did before is not told */
   c->result = system(c->text);
   c->err = errno;
 }
@@ -125,6 +126,7 @@ struct lookup {
 
 static void run_getaddrinfo(void *arg) {
   struct lookup *l = arg;
+  errno = 0;
   l->err = getaddrinfo(l->host, l->service, l->hints, l->found);
   l->system_err = errno;
 }
@@ -483,6 +485,7 @@ static int hooked_fclose(FILE *f) {
 
 static void run_pclose(void *arg) {
   struct command *c = arg;
+  errno = 0;
   c->result = pclose(c->file);
   c->err = errno;
 }

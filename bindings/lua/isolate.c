@@ -25,6 +25,7 @@ struct gl_isolate {
   bool go;              /* false: there will be nobody to wait for it */
   gos_g *target;        /* the goroutine of its function, while it runs */
   bool interrupted;     /* before target was there */
+  bool over;            /* it has ended */
   struct gl_msg *why;   /* what the interrupted call raises */
   char *path, *cpath, *name;
   struct gl_msg *needs, *call; /* modules; the function and its arguments */
@@ -99,6 +100,7 @@ static void set_target(struct gl_isolate *iso, gos_g *h) {
   pthread_mutex_lock(&iso->lock);
   gos_g *was = iso->target;
   iso->target = h ? gos_g_retain(h) : NULL;
+  iso->over = !h;
   if (h && iso->interrupted) gos_interrupt(h);
   pthread_mutex_unlock(&iso->lock);
   if (was) gos_release(was);
@@ -228,14 +230,14 @@ int gl_isolate_interrupt(lua_State *L, struct gl_isolate *iso) {
   if (!lua_isnoneornil(L, 2) && !(m = gl_pack(L, S, 2, 1, GL_ROOT_MSG, why)))
     return luaL_error(L, "cannot send %s", why);
   pthread_mutex_lock(&iso->lock);
-  bool there = !gos_chan_closed(iso->done);
   old = iso->why;
   iso->why = m;
   iso->interrupted = true;
+  bool over = iso->over;
   if (iso->target) gos_interrupt(iso->target);
   pthread_mutex_unlock(&iso->lock);
   gl_msg_free(old);
-  lua_pushboolean(L, there);
+  lua_pushboolean(L, !over);
   return 1;
 }
 

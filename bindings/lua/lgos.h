@@ -63,6 +63,7 @@ enum gl_type {
   GL_LISTENER,
   GL_PROCESS,
   GL_ISOLATE,
+  GL_NO_PREEMPT,
   GL_FIXED
 };
 
@@ -100,7 +101,9 @@ struct gl_go {
   int nresults;              /* more than 1: user value 1 is a table of them */
   int joiners;               /* goroutines inside gos_join(h) */
   bool failed, unseen, labelled, interrupted, on_panic;
-  bool by_ctx; /* its last wait was ended by ctx */
+  bool by_ctx;    /* its last wait was ended by ctx */
+  bool told;      /* it has extras from its start, of which the core is to be told the labels */
+  int no_preempt; /* depth of no_preempt() */
 };
 
 enum { GL_GO_RESULT = 1, GL_GO_EXTRAS = 2, GL_GO_OWNER = 3 };
@@ -132,9 +135,10 @@ struct gl {
   struct gl_arg reaper_arg;
   gos_timer *reaper; /* reports errors nobody joined in time */
   enum { GL_PANIC_REPORT, GL_PANIC_CRASH, GL_PANIC_CALL } on_panic;
-  int panic_fn;             /* slot of its function */
-  lua_Hook hook;            /* of mainL, when main began to wait */
-  struct gl_watch *watches; /* channels that signals are sent to */
+  int panic_fn;               /* slot of its function */
+  lua_Hook hook;              /* of mainL, when main began to wait */
+  struct gl_watch *watches;   /* channels that signals are sent to */
+  struct gl_preempt *preempt; /* NULL: goroutines are never preempted */
   /* the value table: slots 1..nslots exist; next[] links the free ones */
   int vals; /* its key in the registry */
   int *next, nslots, nfree, free;
@@ -170,7 +174,8 @@ void gl_drop_elem(void *elem);                                  /* the same, as 
 /* The state's struct gl; makes it and its realm on first use. */
 struct gl *gl_open(lua_State *L);
 void gl_wrong_thread(lua_State *L, struct gl *S);
-extern _Thread_local struct gl *gl_here; /* the struct gl whose home is this thread */
+/* The struct gl whose home is this thread. Signal handlers look at it: it never needs memory. */
+extern _Thread_local struct gl *gl_here __attribute__((tls_model("initial-exec")));
 /* The running goroutine; an error on a foreign thread or after the state's end. */
 static inline struct gl_go *gl_self(lua_State *L, struct gl *S) {
   if (__builtin_expect(S->thread != __builtin_thread_pointer(), 0)) gl_wrong_thread(L, S);
@@ -318,6 +323,10 @@ static inline void *gl_check(lua_State *L, int idx, enum gl_type type, const cha
   return p;
 }
 
+/* ---- preempt.c ------------------------------------------------------------------------------------ */
+int gl_preempt_stuck(void *u, void *state, gos_ns age); /* of struct gos_host, for a pinned realm */
+void gl_preempt_end(struct gl *S);                      /* the state is being closed */
+
 /* ---- work.c: hand-off to other threads -------------------------------------------------------- */
 /* What runs on another thread. Counted: the work goes on when the goroutine that asked for it has been
    interrupted, or its time is up. */
@@ -373,8 +382,9 @@ void gl_stream_own(struct gl_stream *st, int fd);                 /* opens it: f
 struct gl_stream *gl_test_stream(lua_State *L, int idx);
 struct gl_stream *gl_check_stream(lua_State *L, int idx);
 bool gl_stream_shut(struct gl_stream *st); /* closes it. false: it was closed */
-/* The deadline of a call: the argument's, or that of the socket if it is earlier. */
-gos_ns gl_until(lua_State *L, int idx, gos_ns until);
+/* gl_enter() for a call whose argument idx is t (0: it has none), and that also gives up at until. now: the
+   caller asked not to wait. */
+struct gl_go *gl_enter_until(lua_State *L, int idx, gos_ns until, gos_ns *dl, bool *now);
 
 /* ---- module.c: what each file binds --------------------------------------------------------- */
 struct gl_class {
@@ -388,6 +398,7 @@ extern const luaL_Reg gl_context_functions[], gl_rwmutex_functions[], gl_cond_fu
     gl_map_functions[], gl_errgroup_functions[], gl_semaphore_functions[], gl_flight_functions[],
     gl_limiter_functions[], gl_signal_functions[];
 extern const luaL_Reg gl_atomic_functions[]; /* gos.atomic */
+extern const luaL_Reg gl_preempt_functions[];
 extern const struct gl_class gl_go_classes[], gl_chan_classes[], gl_select_classes[], gl_sync_classes[],
     gl_time_classes[];
 extern const struct gl_class gl_context_classes[], gl_rwmutex_classes[], gl_cond_classes[], gl_pool_classes[],
@@ -398,6 +409,7 @@ extern const luaL_Reg gl_net_functions[], gl_file_functions[], gl_process_functi
 extern const struct gl_class gl_work_classes[], gl_stream_classes[], gl_net_classes[], gl_process_classes[];
 extern const luaL_Reg gl_isolate_functions[];
 extern const struct gl_class gl_isolate_classes[];
+extern const struct gl_class gl_preempt_classes[];
 
 #pragma GCC visibility pop
 #endif

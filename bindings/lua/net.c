@@ -295,8 +295,8 @@ static int sock_tostring(lua_State *L) {
 static int sock_set_deadline(lua_State *L) {
   static const char *const which[] = {"rw", "r", "w", NULL};
   struct sock *k = check(L);
-  gos_ns dl = gl_deadline(L, 2);
-  if (dl == GOS_NOW) dl = 1; /* has passed: not the same as "do not wait" */
+  gos_ns dl = lua_isnoneornil(L, 2) ? GOS_FOREVER : gos_now() + gl_duration(L, 2);
+  if (dl <= GOS_NOW) dl = 1; /* has passed: not the same as "do not wait" */
   int w = luaL_checkoption(L, 3, "rw", which);
   if (w != 2) k->read_until = dl;
   if (w != 1) k->write_until = dl;
@@ -306,9 +306,9 @@ static int sock_set_deadline(lua_State *L) {
 static int accept_(lua_State *L) {
   struct gl *S = gl_of(L);
   struct sock *k = check_listener(L);
-  gos_ns dl = gl_until(L, 2, k->read_until);
-  bool now = dl == GOS_NOW;
-  struct gl_go *me = gl_enter(L, S, &dl);
+  gos_ns dl;
+  bool now;
+  struct gl_go *me = gl_enter_until(L, 2, k->read_until, &dl, &now);
   push_end(L, k->network);
   int fd = GOS_CLOSED;
   if (k->fd >= 0) GL_WAIT(L, S, me, fd, gos_accept(k->fd, dl));
@@ -332,9 +332,9 @@ static int receive(lua_State *L, bool whence) {
   struct sock *k = check_packet(L);
   lua_Integer most = luaL_optinteger(L, 2, DATAGRAM);
   luaL_argcheck(L, most > 0 && most <= INT32_MAX, 2, "out of range");
-  gos_ns dl = gl_until(L, 3, k->read_until);
-  bool now = dl == GOS_NOW;
-  struct gl_go *me = gl_enter(L, S, &dl);
+  gos_ns dl;
+  bool now;
+  struct gl_go *me = gl_enter_until(L, 3, k->read_until, &dl, &now);
   gos_addr from = {0};
   int64_t n = GOS_CLOSED;
   if (k->fd >= 0) GL_WAIT(L, S, me, n, gos_fd_wait(k->fd, GOS_READ, dl)); /* no buffer while it waits */
@@ -360,9 +360,9 @@ static int send_to(lua_State *L, const gos_addr *to, int t) {
   struct sock *k = check_packet(L);
   size_t n;
   const char *p = luaL_checklstring(L, 2, &n);
-  gos_ns dl = gl_until(L, t, k->write_until);
-  bool now = dl == GOS_NOW;
-  struct gl_go *me = gl_enter(L, S, &dl);
+  gos_ns dl;
+  bool now;
+  struct gl_go *me = gl_enter_until(L, t, k->write_until, &dl, &now);
   int64_t e = GOS_CLOSED;
   if (k->fd >= 0) GL_WAIT(L, S, me, e, gos_sendto(k->fd, p, n, to, dl));
   if (e < 0) return gl_io_failed(L, S, me, e, now, NULL);
@@ -377,9 +377,9 @@ static int packet_write_to(lua_State *L) {
   struct sock *k = check_packet(L);
   luaL_checkstring(L, 2);
   const char *address = luaL_checkstring(L, 3);
-  gos_ns dl = gl_until(L, 4, k->write_until);
-  bool now = dl == GOS_NOW;
-  struct gl_go *me = gl_enter(L, S, &dl);
+  gos_ns dl;
+  bool now;
+  struct gl_go *me = gl_enter_until(L, 4, k->write_until, &dl, &now);
   gos_addr to;
   int e;
   GL_WAIT(L, S, me, e, gos_resolve(k->network, address, &to, dl));

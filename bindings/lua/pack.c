@@ -312,14 +312,15 @@ static bool put_from_module(struct writer *w, int fn, int name, bool *ok) {
 static bool put_c_function(struct writer *w) {
   lua_State *L = w->L;
   int fn = lua_gettop(L);
-  bool ok = false, found = false;
+  bool ok, found = false;
+  if (came(w, &ok)) return ok;
   if (!push_loaded(L)) return refuse(w, " is a C function, and there is no package library to name it by");
   for (lua_pushnil(L); !found && lua_next(L, fn + 1); lua_pop(L, 1)) {
     if (lua_type(L, -2) != LUA_TSTRING) continue;
     if (lua_rawequal(L, -1, fn)) { /* the module itself */
       size_t n;
       const char *name = lua_tolstring(L, -2, &n);
-      ok = put_text(w, T_MODULE, name, n);
+      ok = put_text(w, T_C_FUNCTION, name, n) && put_text(w, T_STRING, "", 0);
       found = true;
     } else {
       found = put_from_module(w, fn, lua_gettop(L) - 1, &ok);

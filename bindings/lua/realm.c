@@ -69,6 +69,7 @@ static gos_realm *new_realm(struct gl *S, int *err) {
                                    .language = "lua",
                                    .u = S,
                                    .stack = STACK,
+                                   .stuck = gl_preempt_stuck,
                                    .pending = pending,
                                    .alone = alone,
                                    .start_failed = start_failed,
@@ -83,6 +84,7 @@ static int close_state(lua_State *L) {
     gl_signals_end(S);
     gl_go_abandon_all(S);
     if (!S->iso || gos_realm_end(S->realm) != GOS_OK) gos_realm_close(S->realm);
+    gl_preempt_end(S);
     S->realm = NULL;
     S->thread = NULL;
     gl_here = NULL;

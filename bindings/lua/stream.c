@@ -26,9 +26,17 @@ struct op {
   bool now; /* the caller asked not to wait */
 };
 
-static struct op enter(lua_State *L, gos_ns dl) {
-  struct op o = {L, gl_of(L), NULL, dl, dl == GOS_NOW};
-  o.me = gl_enter(L, o.S, &o.dl);
+struct gl_go *gl_enter_until(lua_State *L, int idx, gos_ns until, gos_ns *dl, bool *now) {
+  *dl = idx ? gl_deadline(L, idx) : GOS_FOREVER;
+  *now = *dl == GOS_NOW;
+  struct gl_go *me = gl_enter(L, gl_of(L), dl);
+  if (until < *dl) *dl = until;
+  return me;
+}
+
+static struct op enter(lua_State *L, int idx, gos_ns until) {
+  struct op o = {.L = L, .S = gl_of(L)};
+  o.me = gl_enter_until(L, idx, until, &o.dl, &o.now);
   return o;
 }
 
@@ -47,11 +55,6 @@ struct gl_stream *gl_check_stream(lua_State *L, int idx) {
 static struct gl_stream *check(lua_State *L) { return gl_check_stream(L, 1); }
 
 static struct gl_stream *check_file(lua_State *L) { return gl_check(L, 1, GL_FILE, "file"); }
-
-gos_ns gl_until(lua_State *L, int idx, gos_ns until) {
-  gos_ns dl = gl_deadline(L, idx);
-  return dl < until ? dl : until;
-}
 
 /* ---- the life of a stream --------------------------------------------------------------------- */
 
@@ -256,7 +259,7 @@ static int stream_read(lua_State *L) {
   struct gl_stream *st = check(L);
   lua_Integer n = luaL_optinteger(L, 2, CHUNK);
   luaL_argcheck(L, n > 0, 2, "out of range");
-  struct op o = enter(L, gl_until(L, 3, st->read_until));
+  struct op o = enter(L, 3, st->read_until);
   int64_t e = lock(&o, st, &st->reading);
   if (e) return failed(&o, st, NULL, e);
   if (!buffered(st) && (e = fill(&o, st, n < LEAST ? LEAST : n < CHUNK ? (size_t)n : CHUNK)) <= 0)
@@ -269,7 +272,7 @@ static int stream_read_exactly(lua_State *L) {
   struct gl_stream *st = check(L);
   lua_Integer n = luaL_checkinteger(L, 2);
   luaL_argcheck(L, n >= 0, 2, "out of range");
-  struct op o = enter(L, gl_until(L, 3, st->read_until));
+  struct op o = enter(L, 3, st->read_until);
   int64_t e = lock(&o, st, &st->reading);
   if (e) return failed(&o, st, NULL, e);
   while (buffered(st) < (size_t)n) {
@@ -298,7 +301,7 @@ static int take_line(struct op *o, struct gl_stream *st, size_t n, bool ended) {
 static int read_line(lua_State *L, struct gl_stream *st, int t, int most) {
   lua_Integer max = luaL_optinteger(L, most, LUA_MAXINTEGER);
   luaL_argcheck(L, max > 0, most, "out of range");
-  struct op o = enter(L, gl_until(L, t, st->read_until));
+  struct op o = enter(L, t, st->read_until);
   int64_t e = lock(&o, st, &st->reading);
   if (e) return failed(&o, st, NULL, e);
   for (size_t seen = 0;;) {
@@ -322,7 +325,7 @@ static int stream_read_line(lua_State *L) { return read_line(L, check(L), 2, 3);
 /* read_all([t]): until the end. */
 static int stream_read_all(lua_State *L) {
   struct gl_stream *st = check(L);
-  struct op o = enter(L, gl_until(L, 2, st->read_until));
+  struct op o = enter(L, 2, st->read_until);
   int64_t e = lock(&o, st, &st->reading);
   if (e) return failed(&o, st, NULL, e);
   do {
@@ -390,7 +393,7 @@ static int stream_write(lua_State *L) {
   struct gl_stream *st = check(L);
   size_t n, done = 0;
   const char *p = luaL_checklstring(L, 2, &n);
-  struct op o = enter(L, gl_until(L, 3, st->write_until));
+  struct op o = enter(L, 3, st->write_until);
   gos_mutex *mu = writers(st);
   int64_t e = lock(&o, st, mu);
   if (e == GOS_OK) {
@@ -418,8 +421,8 @@ static int stream_write(lua_State *L) {
 static int stream_set_deadline(lua_State *L) {
   static const char *const which[] = {"rw", "r", "w", NULL};
   struct gl_stream *st = check(L);
-  gos_ns dl = gl_deadline(L, 2);
-  if (dl == GOS_NOW) dl = 1; /* has passed: not the same as "do not wait" */
+  gos_ns dl = lua_isnoneornil(L, 2) ? GOS_FOREVER : gos_now() + gl_duration(L, 2);
+  if (dl <= GOS_NOW) dl = 1; /* has passed: not the same as "do not wait" */
   int k = luaL_checkoption(L, 3, "rw", which);
   if (k != 2) st->read_until = dl;
   if (k != 1) st->write_until = dl;
@@ -452,7 +455,7 @@ static int stream_tostring(lua_State *L) {
 
 static int shut_down(lua_State *L, int how) {
   struct gl_stream *st = gl_check(L, 1, GL_CONN, "connection");
-  struct op o = enter(L, GOS_FOREVER);
+  struct op o = enter(L, 0, GOS_FOREVER);
   int e = st->fd < 0 ? GOS_CLOSED : gos_shutdown(st->fd, how);
   if (e) return gl_io_failed(L, o.S, o.me, e, false, NULL);
   lua_pushboolean(L, 1);
@@ -470,7 +473,7 @@ static int file_seek(lua_State *L) {
   struct gl_stream *st = check_file(L);
   int whence = whences[luaL_checkoption(L, 2, "cur", names)];
   lua_Integer offset = luaL_optinteger(L, 3, 0);
-  struct op o = enter(L, GOS_FOREVER);
+  struct op o = enter(L, 0, GOS_FOREVER);
   int e = lock(&o, st, &st->reading);
   if (e) return failed(&o, st, NULL, e);
   unread(st);
@@ -505,7 +508,7 @@ static void free_file_work(struct gl_work *w) {
 
 static int do_file_work(lua_State *L, int64_t size, int t) {
   struct gl_stream *st = check_file(L);
-  struct op o = enter(L, gl_deadline(L, t));
+  struct op o = enter(L, t, GOS_FOREVER);
   if (st->fd < 0) return failed(&o, st, NULL, GOS_CLOSED);
   struct file_work *f = gl_work_new(L, sizeof *f, run_file_work, free_file_work);
   __atomic_add_fetch(&st->file->refs, 1, __ATOMIC_RELAXED);

@@ -28,7 +28,7 @@ enum {
   T_UPVALUE,     /* 4 bytes: the number of a function, and an upvalue of it: the same one */
   T_GLOBALS,     /* the state's table of globals */
   T_MODULE,      /* T_STRING without its tag: what require gives for it */
-  T_C_FUNCTION,  /* the same: a module; T_SHORT or T_STRING: a name in it */
+  T_C_FUNCTION,  /* the same: a module; T_SHORT or T_STRING: a name in it; empty: itself */
   T_CHANNEL,     /* 4 bytes: a reference; T_SHORT or T_STRING: its name */
   T_NIL_CHANNEL, /* 1 byte: what it can do */
   T_SHARED       /* 4 bytes: a reference */

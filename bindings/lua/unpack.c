@@ -204,6 +204,12 @@ static void push_c_function(struct reader *r) {
   lua_pushvalue(L, -1);
   require(r);
   push_string(r);
+  if (!lua_rawlen(L, -1)) { /* the module is it */
+    lua_pop(L, 1);
+    lua_replace(L, -2);
+    came(r);
+    return;
+  }
   if (!lua_istable(L, -2)) fail(r, "cannot receive: module '%s' is no table here", lua_tostring(L, -3));
   lua_pushvalue(L, -1);
   if (lua_rawget(L, -3) != LUA_TFUNCTION)
@@ -211,6 +217,7 @@ static void push_c_function(struct reader *r) {
          lua_pushfstring(L, "%s.%s", lua_tostring(L, -4), lua_tostring(L, -2)));
   lua_replace(L, -4);
   lua_pop(L, 2);
+  came(r);
 }
 
 static void set_class(struct reader *r, enum gl_type type) {

@@ -8,6 +8,8 @@ local native = require "gossamer.native"
 
 local gos = {}
 for name, value in pairs(native) do gos[name] = value end
+require "gossamer.file" (gos)
+require "gossamer.process" (gos)
 
 local deferred = {
   __name = "gossamer.deferred",

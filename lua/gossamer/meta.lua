@@ -926,6 +926,20 @@ function gos.hook() end
 ---@return boolean was it in force?
 function gos.unhook() end
 
+--- Lets others run when a goroutine of this state computes for longer than a time slice; off at first. A
+--- goroutine may then lose the thread between any two instructions of Lua code, though never inside a C
+--- function: what several goroutines change needs a mutex. Code in coroutines and goroutines with a hook of
+--- their own (`debug.sethook`) are left alone. Uses the signal SIGURG, as Go does.
+---@param slice? boolean|number true: 0.01 seconds; nil: only asks
+---@return false|number before seconds
+function gos.preempt(slice) end
+
+--- Calls `f(...)`; the goroutine is not preempted meanwhile, whatever f calls.
+---@param f function
+---@param ... any
+---@return any ... f's results
+function gos.no_preempt(f, ...) end
+
 -- ---- streams ---------------------------------------------------------------------------------------
 -- What the system refuses is nil, a message and a code ("ECONNREFUSED", "ENOHOST" for an unknown host).
 
@@ -1172,6 +1186,31 @@ function Packet:write_to(data, address, t) end
 ---@class gossamer.filesystem
 local file = {}
 
+--- All of a file.
+---@param path string
+---@param t? number seconds
+---@return string|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function file.read(path, t) end
+
+--- Makes a file of data, in place of one that is there.
+---@param path string
+---@param data string
+---@param t? number seconds
+---@return integer|nil n
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function file.write(path, data, t) end
+
+--- `for line in gos.file.lines(path) do`: the file is closed at the loop's end. Errors: that of opening it.
+---@param path string
+---@return fun(): string|nil
+---@return gossamer.File
+---@return nil
+---@return gossamer.File
+function file.lines(path) end
+
 ---@class gossamer.stat
 ---@field type "file"|"directory"|"link"|"fifo"|"socket"|"char"|"block"|"unknown"
 ---@field size integer bytes
@@ -1263,6 +1302,23 @@ local process = {}
 ---@return string|nil why "spawn prog: No such file or directory", ...
 ---@return string|nil code
 function process.spawn(options) end
+
+---@class gossamer.run: gossamer.spawn
+---@field input? string for the program's stdin
+
+---@class gossamer.finished
+---@field status integer exit status, or the number of the signal
+---@field how "exit"|"signal"
+---@field stdout? string
+---@field stderr? string
+
+--- Runs a program to its end and collects what it writes; killed when t is over. Go: `Cmd.Output`.
+---@param options gossamer.run
+---@param t? number seconds
+---@return gossamer.finished|nil
+---@return nil|"timeout"|"canceled"|string why
+---@return string|nil code
+function process.run(options, t) end
 
 ---@class gossamer.Process at the end of a scope (`<close>`) it is killed, if it still runs, and waited for
 local Process = {}

@@ -482,6 +482,26 @@ TEST_RAW(signal_reaches_main_of_a_busy_realm) {
   gos_chan_release(c);
 }
 
+/* A pinned realm's hog is not moved, but its host is told. */
+static void hogs_until_told(void *arg) {
+  (void)arg;
+  while (!host.asked_stuck) {}
+}
+TEST_RAW(pinned_realm_is_told_of_a_hog) {
+  int e;
+  CHECK(host_start(GOS_HOST_PINNED, &e));
+  gos_g *g = go(hogs_until_told, NULL), *other = go(counts, NULL);
+  finish(g);
+  finish(other);
+  CHECK_EQ(ran, 1);
+  CHECK_EQ(host.threads, 1);
+  gos_realm_close(host.realm);
+  int asked = host.asked_stuck;
+  usleep(30000);
+  CHECK_EQ(host.asked_stuck, asked);
+  _exit(0);
+}
+
 TEST_RAW(closed_realm_is_left_alone) {
   start();
   stop = false;

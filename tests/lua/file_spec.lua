@@ -100,6 +100,24 @@ describe("a file", function()
   end)
 end)
 
+describe("whole files", function()
+  it("are written, read, and read by lines", function()
+    local n = name()
+    assert.are.equal(8, file.write(n, "one\ntwo\n"))
+    assert.are.equal("one\ntwo\n", file.read(n))
+    local lines = {}
+    for line in file.lines(n) do lines[#lines + 1] = line end
+    assert.are.same({ "one", "two" }, lines)
+    assert.are.equal("ENOENT", (select(3, file.read "/nonexistent/file")))
+    assert.are.equal("ENOENT", (select(3, file.write("/nonexistent/file", ""))))
+    raises("No such file", file.lines, "/nonexistent/file")
+    local next_line, state, _, closing = file.lines(n)
+    assert.are.equal("one", next_line(state))
+    do local _ <close> = closing end
+    assert.is_true(state:closed())
+  end)
+end)
+
 describe("a directory", function()
   it("is made, listed, renamed and removed", function()
     local d = name()

@@ -293,7 +293,10 @@ static void clear_world(void) {
     for (int i = 0; i < runners; i++) gos_interrupt(runner[i].g);
     if (gos_now() > until) gos_dump(2, 0), stop("goroutines do not end:", scenario);
   }
-  for (int i = 0; i < runners; i++) gos_release(runner[i].g);
+  for (int i = 0; i < runners; i++) { /* what they did comes before what follows */
+    if (gos_join(runner[i].g, GOS_FOREVER) != GOS_OK) stop("cannot join", runner[i].name);
+    gos_release(runner[i].g);
+  }
   for (int i = objects; i-- > 0;) {
     if (object[i].drop) object[i].drop(&object[i]);
     gos_chan_release(object[i].c);

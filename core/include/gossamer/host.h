@@ -53,7 +53,8 @@ typedef struct gos_host {
   /* [lock] The running state is from; make it to. Called on from's stack, before the switch. */
   void (*swap)(void *u, void *from, void *to);
   /* No lock; from the monitor. Goroutine state has been running for age ns while others
-     are runnable: is it time for another thread to take over? 0: not yet. 1: yes. */
+     are runnable: is it time for another thread to take over? 0: not yet. 1: yes.
+     Of a pinned realm it is only told so, every 10 ms or so. */
   int (*stuck)(void *u, void *state, gos_ns age);
   /* No lock, any thread: does the host want the main goroutine to look at its signals? */
   int (*pending)(void *u);
@@ -129,6 +130,18 @@ int gos_realm_ctx_after_func(gos_realm *r, gos_ctx *x, void (*fn)(void *), void 
 /* [lock] The report of the deadlock that a wait of main just returned as GOS_DEADLOCK; valid
    until the next one. */
 const char *gos_realm_deadlock(gos_realm *r);
+
+/* gos_cond_wait() in steps, for a host that has to do something of its own between two sleeps, or takes its
+   locks in its own way: enter, unlock, sleep as often as needed, leave, lock. From enter to leave no signal
+   is missed, also between two sleeps; one that came just as a sleep ended otherwise may wake another too. */
+typedef struct gos_cond_place {
+  void *internal[6];
+} gos_cond_place;
+void gos_cond_enter(gos_cond *c, gos_cond_place *p);
+/* GOS_OK: signalled. Else as gos_cond_wait_dl(), without its lock; the place stays. */
+int gos_cond_sleep(gos_cond *c, gos_cond_place *p, gos_ns deadline);
+/* 1: it was signalled, perhaps after the last sleep: who has no use for that passes it on (gos_cond_signal). */
+int gos_cond_leave(gos_cond *c, gos_cond_place *p);
 
 /* Contexts that carry a host's objects. drop is called once, without locks, on the thread that
    gives up the last reference, which need not hold the host's lock. NULL: nothing to drop. */

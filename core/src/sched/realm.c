@@ -509,10 +509,15 @@ static bool look_at(gos_realm *r, gos_ns now) {
   }
   bool due = gosi_load(&r->timers.next) <= now;
   if (!has_work(r) && !due) return false;
-  if ((r->host.flags & GOS_HOST_PINNED) || gosi_load(&r->handing)) return false;
+  bool pinned = r->host.flags & GOS_HOST_PINNED;
+  if ((pinned && !r->host.stuck) || gosi_load(&r->handing)) return false;
   gos_g *g = gosi_load(&r->cur);
   gos_ns age = now - r->seen_since;
-  if (!g || age < MIN_AGE) return true;
+  if (!g || age < MIN_AGE) return !pinned;
+  if (pinned) { /* it is told, and may see to it that its goroutine lets go; there is no hurry */
+    r->host.stuck(r->host.u, gosi_load(&r->cur_state), age);
+    return false;
+  }
   if (r->host.stuck && !r->host.stuck(r->host.u, gosi_load(&r->cur_state), age)) return true;
   gosi_store(&r->handing, 1u);
   if (!send_thread(r, M_TAKE)) gosi_store(&r->handing, 0u);

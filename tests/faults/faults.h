@@ -30,6 +30,8 @@
    own. GOS_OK or why it could not. */
 int setup(void);
 void workload(void);
+/* File descriptors that the runtime keeps after the workload; 0 unless the program says otherwise. */
+int files_kept(void);
 
 /* inject.c */
 bool faults_fired(void); /* a call was made to fail, and the fault is still on */

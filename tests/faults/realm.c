@@ -65,6 +65,24 @@ static void timers(void) {
   if (!faults_fired()) CHECK_EQ(ran, promised);
 }
 
+/* Registered or refused; what is registered runs. */
+static void after_the_end(void) {
+  void *stop[MANY] = {NULL};
+  int to_come = 0, failed = host.failed_starts;
+  gos_ctx *x = gos_with_cancel(NULL);
+  if (!GOT(x)) return;
+  ran = 0;
+  for (int i = 0; i < MANY; i++) to_come += WORKED(gos_realm_ctx_after_func(host.realm, x, counts, &ran, &stop[i]));
+  for (int i = 0; i < MANY; i += 3)
+    if (stop[i]) to_come -= gos_ctx_stop(stop[i]);
+  gos_cancel(x, 0);
+  while (ran + host.failed_starts - failed < to_come) gos_gosched();
+  for (int i = 0; i < MANY; i++)
+    if (i % 3 && stop[i]) CHECK_EQ(gos_ctx_stop(stop[i]), 0);
+  gos_ctx_release(x);
+  while (gos_num_goroutine() > 1) gos_gosched();
+}
+
 /* While one blocks, another thread takes over; where there is none the others wait for it. */
 static atomic_int blocked;
 static void blocks(void *arg) {
@@ -98,5 +116,6 @@ void workload(void) {
   many();
   channels();
   timers();
+  after_the_end();
   hand_off();
 }

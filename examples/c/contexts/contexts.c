@@ -3,6 +3,7 @@
 #include <gossamer.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { REPLICAS = 3 };
 static const gos_ns ms = 1000000, hour = 3600000 * ms;
@@ -50,7 +51,7 @@ int main(void) {
 
   ask("one is quick", ctrl_c, (gos_ns[]){hour, 0, hour}, hour);
   ask("none is quick", ctrl_c, (gos_ns[]){hour, hour, hour}, 5 * ms);
-  raise(SIGINT);
+  kill(getpid(), SIGINT); /* not raise(): that is for this thread, and those of goroutines take no signals */
   ask("Ctrl-C", ctrl_c, (gos_ns[]){hour, hour, hour}, hour);
 
   gos_chan_recv(cleaned, NULL);

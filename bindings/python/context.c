@@ -664,7 +664,7 @@ static PyType_Slot slots[] = {
      "What may be given up together; made by with_cancel() and its like. Every call that waits takes ctx=.\n\n"
      "'with ctx:' makes it the ambient context: calls without ctx= obey it, goroutines started inside inherit\n"
      "it. Leaving cancels it; a Canceled that this context caused ends there, a DeadlineExceeded becomes\n"
-     "TimeoutError. Go: context.Context."},
+     "TimeoutError. Leave in the reverse order of entering: no yield inside, in a generator. Go: context.Context."},
     {0, NULL},
 };
 #define FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION)

@@ -327,7 +327,7 @@ TEST(with_a_read_write_lock) {
 TEST(a_copy_wakes_nobody) {
   gos_g *g = spawn(waits, NULL);
   until_parked(g, WAITING);
-  gos_cond copied = c;
+  gos_cond copied = {__atomic_load_n(&c.n, __ATOMIC_ACQUIRE)};
   gos_cond_signal(&copied), gos_cond_broadcast(&copied);
   settle();
   CHECK_EQ(out, 0);

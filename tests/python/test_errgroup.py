@@ -320,19 +320,37 @@ def test_keyboard_interrupt(program):
 
 
 def test_no_memory_for_a_goroutine(program):
-    r = program("""
+    """Those that could not start give their places back, and their MemoryError is the group's."""
+    r = program(
+        """
+        import resource
+        from gossamer import *
         from gossamer.errgroup import Group
-        from gossamer import go
-        class Refuse:
-            def __call__(self): raise MemoryError("refused")
+        def limit(n): resource.setrlimit(resource.RLIMIT_AS, (n, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        ch, g = Chan(), Group(1_000_000)
+        go(ch.send, 1); ch.recv()
+        limit(2 << 30)
+        n = 0
         try:
-            with Group(2) as g:
-                for i in range(5): g.go(Refuse())
+            while n < 1_000_000:
+                g.go(ch.recv_ok)
+                n += 1
+        except MemoryError:
+            pass
+        runtime.gosched()
+        limit(3 << 30)
+        ch.close()
+        try:
+            g.wait(timeout=60)
+            print("fine")
         except MemoryError as e:
-            print(e)
-        print(g.try_go(int).join())
-    """)
-    assert r.out.splitlines() == ["refused", "0"], r
+            print("fine", e)
+        g.set_limit(1)
+        print(g.go(lambda: 5).join(), runtime.num_goroutine())
+    """,
+        timeout=100,
+    )
+    assert r.code == 0 and r.out.startswith("fine") and r.out.endswith("5 1\n"), r
 
 
 def test_groups_go_away():

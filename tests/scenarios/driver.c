@@ -293,7 +293,9 @@ static void clear_world(void) {
     for (int i = 0; i < runners; i++) gos_interrupt(runner[i].g);
     if (gos_now() > until) gos_dump(2, 0), stop("goroutines do not end:", scenario);
   }
-  for (int i = 0; i < runners; i++) { /* what they did comes before what follows */
+  /* What they did comes before what follows: by the join, and for those without a name by their count of steps. */
+  (void)atomic_load(&progress);
+  for (int i = 0; i < runners; i++) {
     if (gos_join(runner[i].g, GOS_FOREVER) != GOS_OK) stop("cannot join", runner[i].name);
     gos_release(runner[i].g);
   }

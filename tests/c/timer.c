@@ -184,6 +184,16 @@ TEST(ticker_reset_changes_the_period) {
   gos_timer_free(t);
 }
 
+/* The firing thread looks at the ticker meanwhile: for the thread sanitizer. */
+TEST(ticker_reset_while_it_ticks) {
+  gos_timer *t = gos_ticker_new(MS / 20);
+  for (int i = 0; i < 300; i++) {
+    CHECK_EQ(gos_sleep(MS / 10), GOS_OK);
+    CHECK(gos_timer_reset(t, MS / 20 + i) >= 0);
+  }
+  gos_timer_free(t);
+}
+
 TEST(bad_intervals) {
   CHECK(!gos_ticker_new(0));
   CHECK(!gos_ticker_new(-MS));

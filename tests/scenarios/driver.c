@@ -79,7 +79,15 @@ static struct runner *find_runner(const char *name) {
     if (!strcmp(runner[i].name, name)) return &runner[i];
   stop("no goroutine", name);
 }
-gos_g *find_goroutine(const char *name) { return find_runner(name)->g; }
+gos_g *joins(struct flow *f, const char *name) {
+  gos_g *g = find_runner(name)->g;
+  f->joins = g;
+  return g;
+}
+void joined(struct flow *f) {
+  moved(); /* before: settled() looks in the other order */
+  f->joins = NULL;
+}
 
 /* ---- what a step gives ------------------------------------------------------------ */
 void say(struct flow *f, const char *fmt, ...) {
@@ -157,7 +165,11 @@ void run_body(void *arg) {
   run_steps(b->into ? b->into : &b->own, b->steps, "&");
 }
 
-static void s_join(struct flow *f, char **w) { result(f, gos_join(find_goroutine(w[1]), GOS_FOREVER), NULL, NULL); }
+static void s_join(struct flow *f, char **w) {
+  int e = gos_join(joins(f, w[1]), GOS_FOREVER);
+  joined(f);
+  result(f, e, NULL, NULL);
+}
 static void s_sleep(struct flow *f, char **w) { result(f, gos_sleep(atoll(w[1]) * MS), NULL, NULL); }
 static void s_gosched(struct flow *f, char **w) { (void)f, (void)w, gos_gosched(); }
 static void s_goexit(struct flow *f, char **w) { (void)f, (void)w, gos_goexit(); }
@@ -267,7 +279,12 @@ static int busy(const gos_info *i, void *me) {
 static bool settled(void) {
   long before = progress;
   uint64_t me = gos_goid();
-  return !gos_foreach(busy, &me) && progress == before;
+  if (gos_foreach(busy, &me)) return false;
+  for (int i = 0; i < runners; i++) {
+    gos_g *g = runner[i].flow.joins; /* it is seen dead a moment before those who join it are seen runnable */
+    if (g && gos_join(g, GOS_NOW) == GOS_OK) return false;
+  }
+  return progress == before;
 }
 static void settle(void) {
   for (gos_ns until = gos_now() + 20000 * MS; !settled(); gos_gosched())
@@ -293,7 +310,9 @@ static void clear_world(void) {
     for (int i = 0; i < runners; i++) gos_interrupt(runner[i].g);
     if (gos_now() > until) gos_dump(2, 0), stop("goroutines do not end:", scenario);
   }
-  for (int i = 0; i < runners; i++) { /* what they did comes before what follows */
+  /* What they did comes before what follows: by the join, and for those without a name by their count of steps. */
+  (void)atomic_load(&progress);
+  for (int i = 0; i < runners; i++) {
     if (gos_join(runner[i].g, GOS_FOREVER) != GOS_OK) stop("cannot join", runner[i].name);
     gos_release(runner[i].g);
   }
@@ -389,7 +408,7 @@ static void run_file(const char *name) {
     trim(s);
     if (!*s || *s == '#') continue;
     if ((rest = after(s, "scenario")))
-      count_scenario(), verdict = GOOD, snprintf(scenario, sizeof scenario, "%s", rest);
+      count_scenario(), verdict = GOOD, snprintf(scenario, sizeof scenario, "%s", rest), gos_set_name(rest);
     else if ((rest = after(s, "needs")))
       needs(rest);
     else if (verdict != MISSING && !do_line(s))
@@ -405,6 +424,7 @@ int main(int argc, char **argv) {
   gos_config cfg = {.size = sizeof cfg, .on_panic = panicked, .on_deadlock = deadlock};
   char here[4096];
   glob_t g = {0};
+  setvbuf(stdout, NULL, _IOLBF, 0); /* what was found is told even if the rest hangs */
   if (gos_init(&cfg) != GOS_OK) return 1;
   for (int i = 1; i < argc; i++) run_file(argv[i]);
   snprintf(here, sizeof here, "%s", __FILE__);

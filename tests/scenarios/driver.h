@@ -18,9 +18,10 @@ enum { NAME = 32, LINE = 256, OUTPUT = 8192, WORDS = 8 };
 struct flow {
   char out[OUTPUT];
   size_t n;
-  char failed[LINE]; /* main's: the message of the step that failed; there the list ends */
-  bool goroutine;    /* in one a failure is a gos_panic() */
-  int error;         /* of a body: what `error` said, and `give` */
+  char failed[LINE];      /* main's: the message of the step that failed; there the list ends */
+  bool goroutine;         /* in one a failure is a gos_panic() */
+  _Atomic(gos_g *) joins; /* whose end it waits for */
+  int error;              /* of a body: what `error` said, and `give` */
   int64_t value;
 };
 
@@ -76,7 +77,9 @@ struct object *find_timer(const char *name);
 /* A channel, or what has one. */
 struct object *find_chan(const char *name);
 void drop_memory(struct object *o); /* free(o->p) */
-gos_g *find_goroutine(const char *name);
+/* Around a wait of this flow for the goroutine of that name. */
+gos_g *joins(struct flow *f, const char *name);
+void joined(struct flow *f);
 
 __attribute__((format(printf, 2, 3))) void say(struct flow *f, const char *fmt, ...);
 void say_bool(struct flow *f, bool yes);

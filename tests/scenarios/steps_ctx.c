@@ -72,7 +72,9 @@ static void s_sleep_ctx(struct flow *f, char **w) {
   result_ctx(f, gos_sleep_ctx(atoll(w[2]) * MS, ctx(w[1])), "true", NULL);
 }
 static void s_join_ctx(struct flow *f, char **w) {
-  result_ctx(f, gos_join_ctx(find_goroutine(w[2]), ctx(w[1])), "true", NULL);
+  int e = gos_join_ctx(joins(f, w[2]), ctx(w[1]));
+  joined(f);
+  result_ctx(f, e, "true", NULL);
 }
 
 const struct verb ctx_verbs[] = {

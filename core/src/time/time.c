@@ -11,7 +11,7 @@
 struct gos_timer {
   gosi_timer t;
   gos_chan *c; /* NULL: after_func */
-  gos_ns period;
+  bool ticks;  /* again and again; fixed at birth */
   gos_ns last; /* tick sent; guarded as the channel is, */
   bool live;   /* and so is this: armed, and neither fired nor stopped since */
   gos_realm *realm;
@@ -26,9 +26,9 @@ static void fire_tick(gosi_m *m, gosi_timer *inner, uint32_t seq, gos_ns now) {
   gosi_waiter *wake = NULL;
   gosi_chan_lock(t->c);
   /* A slow receiver drops ticks. */
-  if (gosi_load(&inner->seq) == seq && (now > t->last || !t->period)) { /* else a held up thread, after a later tick */
+  if (gosi_load(&inner->seq) == seq && (now > t->last || !t->ticks)) { /* else a held up thread, after a later tick */
     t->last = now;
-    t->live = t->period > 0;
+    t->live = t->ticks;
     gosi_chan_try_send_locked(t->c, &now, &wake);
   }
   gosi_chan_unlock(t->c);
@@ -51,7 +51,7 @@ static gos_timer *timer_new(gos_realm *realm, gos_ns d, gos_ns period, void (*fn
   gos_timer *t = gosi_alloc(sizeof *t);
   if (!t) return NULL;
   t->realm = realm;
-  t->period = period;
+  t->ticks = period > 0;
   t->fn = fn;
   t->arg = arg;
   t->t.kind = TIMER_CALL;
@@ -114,10 +114,9 @@ int gos_timer_stop(gos_timer *t) {
 }
 
 int gos_timer_reset(gos_timer *t, gos_ns d) {
-  bool ticker = t && gosi_load(&t->period);
-  if (!t || (ticker && d <= 0)) return GOS_INVAL;
+  if (!t || (t->ticks && d <= 0)) return GOS_INVAL;
   gosi_m *m = gosi_enter();
-  int r = rearm(t, gosi_deadline(d), ticker ? d : 0);
+  int r = rearm(t, gosi_deadline(d), t->ticks ? d : 0);
   gosi_leave_m(m);
   return r;
 }

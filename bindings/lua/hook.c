@@ -389,12 +389,15 @@ static int write_through(struct gl *S, FILE *f, const char *p, size_t n) {
 
 /* Takes what is in f's buffer out and writes it. Others may put more in meanwhile. */
 static int flush_slow(struct gl *S, FILE *f) {
+  flockfile(f); /* another state's thread may be writing: to stdout, say */
   size_t n = __fpending(f);
-  if (n == 0) return 0;
-  char *p = malloc(n);
-  if (!p) return fflush(f) ? errno : 0;
-  memcpy(p, f->_IO_write_base, n);
-  __fpurge(f);
+  char *p = n ? malloc(n) : NULL;
+  if (p) {
+    memcpy(p, f->_IO_write_base, n);
+    __fpurge(f);
+  }
+  funlockfile(f);
+  if (!p) return n && fflush(f) ? errno : 0;
   int e = write_through(S, f, p, n);
   free(p);
   return e;
@@ -406,9 +409,13 @@ static int failed(FILE *f, int e) {
   return e ? EOF : 0;
 }
 
-/* Does this much go into the buffer, without any of it being written? */
-static bool fits(FILE *f, size_t n) {
-  return __fpending(f) && !__flbf(f) && n < (size_t)(f->_IO_buf_end - f->_IO_write_ptr);
+/* Puts it into the buffer, if none of it has to be written for that. */
+static bool put(FILE *f, const char *p, size_t n) {
+  flockfile(f);
+  bool fits = __fpending(f) && !__flbf(f) && n < (size_t)(f->_IO_buf_end - f->_IO_write_ptr) &&
+              fwrite_unlocked(p, 1, n, f) == n;
+  funlockfile(f);
+  return fits;
 }
 
 /* A FILE without a buffer gets it by a write that cannot block. */
@@ -423,9 +430,7 @@ static int write_slow(struct gl *S, FILE *f, const char *p, size_t n) {
   struct writing *w = begin_writing(S, f);
   if (!w) return fwrite(p, 1, n, f) == n ? 0 : errno;
   int e = 0;
-  if (fits(f, n)) { /* now: another one has emptied it */
-    e = fwrite(p, 1, n, f) == n ? 0 : errno;
-  } else if (!(e = flush_slow(S, f))) {
+  if (!put(f, p, n) && !(e = flush_slow(S, f))) { /* now it may fit: another one has emptied it */
     bool small = n < ATOMIC_WRITE / 2 && __fbufsize(f) <= ATOMIC_WRITE && !__flbf(f);
     e = small ? write_small(S, f, p, n) : write_through(S, f, p, n);
   }
@@ -437,8 +442,9 @@ static size_t hooked_fwrite(const void *p, size_t size, size_t n, FILE *f) {
   size_t total;
   struct gl *S = parks();
   seen |= SEEN_WRITE;
-  if (!S || __builtin_mul_overflow(size, n, &total) || total == 0 || fits(f, total) || !slow(f))
-    return fwrite(p, size, n, f);
+  if (!S || __builtin_mul_overflow(size, n, &total) || total == 0) return fwrite(p, size, n, f);
+  if (put(f, p, total)) return n;
+  if (!slow(f)) return fwrite(p, size, n, f);
   return failed(f, write_slow(S, f, p, total)) ? 0 : n;
 }
 

@@ -119,10 +119,12 @@ describe("hook", function()
     file:write [[
       local gos = require "gossamer"
       gos.hook()
-      local n = 0
-      gos.go(function() while gos.sleep(0.0001) do n = n + 1 end end)
+      local main = gos.goroutines()[1]
+      gos.go(function()
+        repeat gos.gosched() until main:status() == "waiting"
+        io.stderr:write "waiting\n"
+      end)
       assert(io.read "l" == "first")
-      assert(n > 0)
       assert(io.read "n" == 12)
       assert(io.read(1) == "\n")
       assert(io.read "a" == "rest\n")
@@ -132,10 +134,8 @@ describe("hook", function()
     ]]
     file:close()
     local p <close> = assert(gos.process.spawn { support.lua, name, stdin = "pipe", stdout = "pipe", stderr = "pipe" })
-    for _, text in ipairs { "first\n", "12\n", "rest\n" } do
-      gos.sleep(0.02)
-      p:stdin():write(text)
-    end
+    assert.are.equal("waiting", p:stderr():read_line())
+    for _, text in ipairs { "first\n", "12\n", "rest\n" } do p:stdin():write(text) end
     p:stdin():close()
     assert.are.equal("error\n", p:stderr():read_all())
     assert.are.equal("done 5\nprinted\n", p:stdout():read_all())

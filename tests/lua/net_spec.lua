@@ -293,6 +293,24 @@ describe("a connection", function()
     a:close()
     b:close()
   end)
+  it("one that always has something to read does not keep the others waiting", function()
+    local a, b = tcp()
+    local stop, others = false, 0
+    local writer = gos.go(function() while not stop and a:write(("x"):rep(60000)) do end end)
+    local counter = gos.go(function()
+      repeat
+        others = others + 1
+        gos.gosched()
+      until stop
+    end)
+    for _ = 1, 1000 do b:read(4096) end
+    stop = true
+    assert.is_true(others > 5)
+    b:close()
+    writer:join()
+    counter:join()
+    a:close()
+  end)
   it("thousands at once are no trouble", function()
     local l <close> = assert(net.listen("tcp", "127.0.0.1:0"))
     gos.go(function()

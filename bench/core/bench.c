@@ -614,7 +614,7 @@ static void sleeper(void *d) {
   gos_waitgroup_done(&wg);
 }
 
-static int64_t cpu(void) {
+static int64_t cpu(void) { /* nanoseconds this process has used */
   struct timespec t;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
   return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
@@ -712,13 +712,6 @@ static void blocking_100(long n) { /* n blocking calls of 10 ms, begun together:
 }
 
 /* ---- sockets --------------------------------------------------------------------------------- */
-static double cpu(void) { /* nanoseconds this process has used */
-  struct rusage u;
-  getrusage(RUSAGE_SELF, &u);
-  return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e9 +
-         (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1e3;
-}
-
 static void echo_one(void *arg) {
   char buf[512];
   int fd = (int)(intptr_t)arg;
@@ -735,7 +728,7 @@ static void echo_all(void *arg) {
 /* What a request costs the server: the load comes from a process of its own (echo_client.c). */
 static void echo(int connections, long n) {
   char self[4096], port[16], count[16], requests[32], c;
-  double from;
+  int64_t from;
   struct rlimit most;
   getrlimit(RLIMIT_NOFILE, &most);
   most.rlim_cur = most.rlim_max;
@@ -762,7 +755,7 @@ static void echo(int connections, long n) {
   from = cpu();
   expect(gos_write(control, &c, 1, GOS_FOREVER), 1);
   expect(gos_read(control, &c, 1, GOS_FOREVER), 1);
-  value = (cpu() - from) / (double)n;
+  value = (double)(cpu() - from) / (double)n;
   stop();
   expect(gos_write(control, &c, 1, GOS_FOREVER), 1);
 }

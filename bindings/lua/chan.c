@@ -48,9 +48,9 @@ static int chan(lua_State *L) {
   return 1;
 }
 
-static gl_value check_value(lua_State *L, struct gl *S, int idx) {
+static gl_value check_value(lua_State *L, struct gl *S, int idx, gos_chan *c) {
   if (lua_isnoneornil(L, idx)) luaL_argerror(L, idx, "cannot send nil (use gos.null)");
-  return gl_encode(L, S, GL_VALS, idx, false);
+  return gl_encode(L, S, GL_VALS, idx, c);
 }
 
 static int chan_send(lua_State *L) {
@@ -59,7 +59,7 @@ static int chan_send(lua_State *L) {
   gos_ns dl = gl_deadline(L, 3);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
-  gl_value v = check_value(L, S, 2);
+  gl_value v = check_value(L, S, 2, ch->c);
   int e;
   GL_WAIT(L, S, me, e, gos_chan_send_dl(ch->c, &v, dl));
   if (e == GOS_OK) {
@@ -75,7 +75,7 @@ static int chan_try_send(lua_State *L) {
   struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_SEND);
   struct gl *S = ch->S;
   gl_self(L, S);
-  gl_value v = check_value(L, S, 2);
+  gl_value v = check_value(L, S, 2, ch->c);
   int e = gos_chan_send_dl(ch->c, &v, GOS_NOW);
   if (e != GOS_OK) gl_drop(S, v);
   if (e == GOS_CLOSED) return luaL_error(L, "send on closed channel");
@@ -168,6 +168,12 @@ static int chan_gc(lua_State *L) {
   return 0;
 }
 
+static int chan_eq(lua_State *L) { /* two that came to this state at different times */
+  struct gl_chan *a = gl_test(L, 1, GL_CHAN), *b = gl_test(L, 2, GL_CHAN);
+  lua_pushboolean(L, a && b && a->c == b->c && a->can == b->can);
+  return 1;
+}
+
 static int chan_tostring(lua_State *L) {
   struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_RECV | GL_CAN_SEND);
   static const char *const kinds[] = {"", "receive-only channel", "send-only channel", "channel"};
@@ -187,5 +193,6 @@ static const luaL_Reg methods[] = {
     {"close", chan_close},       {"cap", chan_cap},   {"closed", chan_closed},     {"sender", chan_sender},
     {"receiver", chan_receiver}, {NULL, NULL}};
 static const luaL_Reg meta[] = {{"__len", chan_len}, {"__call", chan_iterate},      {"__close", chan_close},
-                                {"__gc", chan_gc},   {"__tostring", chan_tostring}, {NULL, NULL}};
+                                {"__gc", chan_gc},   {"__tostring", chan_tostring}, {"__eq", chan_eq},
+                                {NULL, NULL}};
 const struct gl_class gl_chan_classes[] = {{GL_CHAN, "gossamer.channel", methods, meta}, {0}};

@@ -11,8 +11,10 @@ static int outcome(lua_State *L, const char *word) {
 }
 
 /* g:interrupt(err) makes the interrupted call raise err; without err it gives nil, "canceled". */
-static int canceled(lua_State *L, struct gl_go *me) {
-  if (!me->interrupted) return outcome(L, "canceled");
+static int canceled(lua_State *L, struct gl *S, struct gl_go *me) {
+  if (__builtin_expect(S->ending, 0) && me != S->main) gl_vanish(S, me);
+  if (S->iso && gl_isolate_push_interrupt(L, S, me)) return lua_error(L);
+  if (!me->interrupted || me->by_ctx) return outcome(L, "canceled");
   me->interrupted = false;
   gl_push_go(L, me);
   lua_getiuservalue(L, -1, 2);
@@ -26,7 +28,7 @@ int gl_failed(lua_State *L, struct gl *S, struct gl_go *me, int code, bool now) 
   switch (code) {
   case GOS_CLOSED: return outcome(L, "closed");
   case GOS_TIMEDOUT: return outcome(L, "timeout");
-  case GOS_CANCELED: return canceled(L, me);
+  case GOS_CANCELED: return canceled(L, S, me);
   case GOS_WOULDBLOCK:
     if (now) return outcome(L, "timeout");
     return luaL_error(L, "cannot wait in a finalizer (__gc)");
@@ -40,15 +42,16 @@ int gl_failed(lua_State *L, struct gl *S, struct gl_go *me, int code, bool now) 
 }
 
 static lua_Number seconds(lua_State *L, int idx) {
-  if (lua_type(L, idx) != LUA_TNUMBER)
-    luaL_argerror(
-        L, idx, lua_pushfstring(L, "seconds expected, got %s (contexts are not supported yet)", luaL_typename(L, idx)));
+  if (lua_type(L, idx) != LUA_TNUMBER) luaL_typeerror(L, idx, "seconds");
   lua_Number s = lua_tonumber(L, idx);
   luaL_argcheck(L, !isnan(s), idx, "seconds expected, got NaN");
   return s;
 }
 
 gos_ns gl_deadline_of(lua_State *L, int idx) {
+  struct gl_ctx *c = gl_test(L, idx, GL_CTX);
+  if (c) return -(gos_ns)((uintptr_t)c->x >> 3); /* contexts are aligned by 8 */
+  if (lua_type(L, idx) != LUA_TNUMBER) luaL_typeerror(L, idx, "seconds or context");
   lua_Number ns = seconds(L, idx) * 1e9;
   if (ns <= 0) return GOS_NOW;
   if (ns >= (lua_Number)GL_AGES) return GOS_FOREVER;

@@ -17,8 +17,7 @@
 
 #include "lgos.h"
 
-enum { GRACE = 1000000000 };                              /* ns for a join to come */
-enum { THREAD_OR_RESULT = 1, EXTRAS = 2, WAITGROUP = 3 }; /* user values of a handle */
+enum { GRACE = 1000000000 }; /* ns for a join to come */
 
 void gl_link(struct gl_go *ring, struct gl_go *g) {
   g->next = ring;
@@ -45,13 +44,13 @@ static struct gl_go *check_go(lua_State *L, int idx) { return gl_check(L, idx, G
 /* ---- extras: what few goroutines have ------------------------------------------------------ */
 
 /* Pops a value: handle's extras[k]. */
-static void set_extra(lua_State *L, int handle, const char *k) {
+void gl_set_extra(lua_State *L, int handle, const char *k) {
   handle = lua_absindex(L, handle);
-  if (lua_getiuservalue(L, handle, EXTRAS) != LUA_TTABLE) {
+  if (lua_getiuservalue(L, handle, GL_GO_EXTRAS) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_createtable(L, 0, 2);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, handle, EXTRAS);
+    lua_setiuservalue(L, handle, GL_GO_EXTRAS);
   }
   lua_insert(L, -2);
   lua_setfield(L, -2, k);
@@ -59,7 +58,7 @@ static void set_extra(lua_State *L, int handle, const char *k) {
 }
 
 static int push_extra(lua_State *L, int handle, const char *k) {
-  if (lua_getiuservalue(L, handle, EXTRAS) != LUA_TTABLE) return LUA_TNIL; /* the nil stays */
+  if (lua_getiuservalue(L, handle, GL_GO_EXTRAS) != LUA_TTABLE) return LUA_TNIL; /* the nil stays */
   int type = lua_getfield(L, -1, k);
   lua_remove(L, -2);
   return type;
@@ -114,7 +113,7 @@ static int start_panic_fn(lua_State *L) {
   struct gl *S = gl_of(L);
   lua_settop(L, 1);
   lua_rawgeti(L, GL_VALS, S->panic_fn);
-  lua_getiuservalue(L, 1, THREAD_OR_RESULT);
+  lua_getiuservalue(L, 1, GL_GO_RESULT);
   push_extra(L, 1, "traceback");
   lua_pushvalue(L, 1);
   gl_spawn(L, 3, "on_panic", 0, 0, 0)->on_panic = true;
@@ -154,7 +153,7 @@ static void arm_reaper(struct gl *S, gos_ns d) {
 void gl_reap(void *arg) {
   struct gl *S = ((struct gl_arg *)arg)->S;
   S->cur = &S->service;
-  while (S->unseen.next != &S->unseen) {
+  while (!S->ending && S->unseen.next != &S->unseen) {
     gos_ns left = S->unseen.next->died + GRACE - gos_now();
     if (left > 0) {
       arm_reaper(S, left);
@@ -173,9 +172,12 @@ static int keep_traceback(lua_State *L) {
   if (gos_info_get(g->h, &info, sizeof info) != GOS_OK) memset(&info, 0, sizeof info);
   lua_settop(L, 1);
   gl_push_go(L, g);
-  luaL_traceback(L, L, NULL, 1);
+  if (!g->iso || push_extra(L, 2, "remote") != LUA_TSTRING) { /* that of the isolate tells more */
+    lua_settop(L, 2);
+    luaL_traceback(L, L, NULL, 1);
+  }
   lua_pushvalue(L, -1);
-  set_extra(L, 2, "traceback");
+  gl_set_extra(L, 2, "traceback");
   const char *traceback = lua_tostring(L, 3);
   lua_pushvalue(L, 1); /* a copy: lua_tostring makes a number a string */
   const char *message = lua_tostring(L, -1);
@@ -215,7 +217,7 @@ static void crash(struct gl_go *g) {
 
 static void fail(struct gl_go *g) {
   struct gl *S = g->a.S;
-  g->failed = g->unseen = true;
+  g->unseen = true;
   g->died = gos_now();
   gl_link(&S->unseen, g);
   if (S->on_panic == GL_PANIC_CRASH && !g->joiners) crash(g);
@@ -244,21 +246,40 @@ static void end(struct gl_go *g, lua_State *L, int status) {
     lua_xmove(L, svc, 1);
   else
     lua_pushnil(svc);
-  lua_settop(L, 0);                             /* a dead coroutine to whoever still knows it */
-  lua_setiuservalue(svc, -2, THREAD_OR_RESULT); /* L may be collected from here on */
-  if (g->wg) gos_waitgroup_done(g->wg);
+  lua_settop(L, 0);                         /* a dead coroutine to whoever still knows it */
+  lua_setiuservalue(svc, -2, GL_GO_RESULT); /* L may be collected from here on */
+  g->failed = status != LUA_OK;
+  if (status == LUA_OK || status == LUA_ERRMEM) { /* of an error that something inside it caught: load's reader */
+    free(g->text);
+    g->text = NULL;
+  }
+  bool seen = g->ended && g->ended(g, svc);
   lua_settop(svc, -3);
-  if (status != LUA_OK)
+  if (g->failed && !seen)
     fail(g);
   else
     gl_unanchor(S, g->slot);
   if (!g->joiners) give_back(g);
 }
 
+/* Tells the core the labels that go{...} gave; it hands them on by itself to those that are started. Nothing
+   here allocates in Lua: the strings exist. Should the core have no memory, its dumps lack them. */
+static void tell_labels(struct gl_go *g) {
+  lua_State *svc = g->a.S->svc;
+  int top = lua_gettop(svc);
+  gl_push_go(svc, g);
+  if (push_extra(svc, -1, "labels") == LUA_TTABLE)
+    for (lua_pushnil(svc); lua_next(svc, -2); lua_pop(svc, 1))
+      gos_set_label(lua_tostring(svc, -2), lua_tostring(svc, -1));
+  lua_settop(svc, top);
+}
+
 static void run(void *arg) {
   struct gl_go *g = go_of(arg);
   lua_State *L = g->L;
   g->a.S->cur = g;
+  if (g->a.S->ending) gl_vanish(g->a.S, g);
+  if (g->told) tell_labels(g);
   end(g, L, lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 1));
 }
 
@@ -271,9 +292,61 @@ void gl_go_start_failed(void *arg) {
   end(g, L, LUA_ERRMEM);
 }
 
-void gl_go_free_all(struct gl *S) {
-  for (struct gl_go *g = S->live.next; g != &S->live; g = g->next)
-    if (g != S->main) gos_release(g->h);
+/* ---- the end of a state while others go on --------------------------------------------------- */
+
+_Noreturn void gl_vanish(struct gl *S, struct gl_go *me) {
+  me->L = me->at = NULL;
+  unlink_go(me);
+  if (me->ended) {
+    lua_rawgeti(S->svc, LUA_REGISTRYINDEX, S->vals);
+    lua_rawgeti(S->svc, -1, me->slot);
+    me->ended(me, S->svc);
+    lua_pop(S->svc, 2);
+  }
+  gl_link(&S->gone, me);
+  gos_goexit();
+  abort();
+}
+
+/* Where its wait was not interrupted but had just succeeded: before the next step of Lua code. */
+static void vanish_hook(lua_State *L, lua_Debug *ar) {
+  (void)L, (void)ar;
+  gl_vanish(gl_here, gl_here->cur);
+}
+
+static void hook(lua_State *L) {
+  if (L) lua_sethook(L, vanish_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+/* Each leaves what it waits for by itself: a channel that others use must not know it any more. */
+void gl_end_others(struct gl *S) {
+  struct gl_go *g;
+  S->ending = true;
+  while ((g = S->live.next == S->main ? S->main->next : S->live.next) != &S->live) {
+    gos_g *h = gos_g_retain(g->h);
+    hook(g->L);
+    hook(g->at);
+    gos_interrupt(h);
+    gos_join(h, GOS_FOREVER);
+    S->cur = S->main;
+    gos_release(h);
+  }
+  while ((g = S->gone.next) != &S->gone) {
+    unlink_go(g);
+    give_back(g);
+  }
+  for (int i = 0; i < 3; i++) gos_gosched(); /* timers' functions that are just being started */
+  S->cur = S->main;
+}
+
+/* They never run again. The interrupt takes them out of what they wait for in the core, which may
+   outlive this state, or whose address may be given to something else. */
+void gl_go_abandon_all(struct gl *S) {
+  for (struct gl_go *g = S->live.next; g != &S->live; g = g->next) {
+    if (g == S->main) continue;
+    gos_interrupt(g->h);
+    gos_release(g->h);
+  }
   if (S->reaper) gos_timer_free(S->reaper);
   S->reaper = NULL;
 }
@@ -283,41 +356,43 @@ static void inherit_labels(lua_State *L, struct gl_go *me, int handle) {
   handle = lua_absindex(L, handle);
   gl_push_go(L, me);
   push_extra(L, -1, "labels");
-  set_extra(L, handle, "labels");
+  gl_set_extra(L, handle, "labels");
   lua_pop(L, 1);
 }
 
-struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int extras, int wg) {
+struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int extras, int owner) {
   struct gl *S = gl_of(L);
   struct gl_go *me = gl_self(L, S);
+  if (S->ending) luaL_error(L, "gossamer: the Lua state is being closed");
   int fn = lua_gettop(L) - n;
   luaL_checkstack(L, n + 8, "too many arguments");
-  struct gl_go *g = memset(lua_newuserdatauv(L, sizeof *g, wg ? 3 : 2), 0, sizeof *g);
+  struct gl_go *g = memset(lua_newuserdatauv(L, sizeof *g, owner ? 3 : 2), 0, sizeof *g);
   int handle = fn + n + 1;
   lua_rawgeti(L, GL_VALS, GL_GO);
   lua_setmetatable(L, handle);
   if (extras) {
     lua_pushvalue(L, extras);
-    lua_setiuservalue(L, handle, EXTRAS);
+    lua_setiuservalue(L, handle, GL_GO_EXTRAS);
   } else if (me->labelled) {
     inherit_labels(L, me, handle);
   }
-  if (wg) {
-    lua_pushvalue(L, wg);
-    lua_setiuservalue(L, handle, WAITGROUP);
+  if (owner) {
+    lua_pushvalue(L, owner);
+    lua_setiuservalue(L, handle, GL_GO_OWNER);
   }
   g->type = &gl_mark[GL_GO];
   g->a.S = S;
   g->a.kind = GL_GO;
   gl_set_site(L, &g->a);
   g->labelled = me->labelled || extras;
+  g->told = extras != 0;
   g->L = g->at = lua_newthread(L);
   if (n + 2 > LUA_MINSTACK && !lua_checkstack(g->L, n + 2)) luaL_error(L, "too many arguments");
   gl_reserve(L, S, GL_VALS, 1); /* after all that may run a finalizer, which may take a slot */
   int e = gos_realm_go(S->realm, name, stack, run, &g->a, &g->h);
   if (e < 0) luaL_error(L, e == GOS_NOMEM ? "not enough memory for a goroutine" : "go: %s", gos_strerror(e));
   /* From here on nothing fails; the goroutine does not run before this thread waits. */
-  lua_setiuservalue(L, handle, THREAD_OR_RESULT);
+  lua_setiuservalue(L, handle, GL_GO_RESULT);
   lua_pushvalue(L, handle);
   g->slot = gl_anchor(L, S, GL_VALS);
   g->id = gos_g_id(g->h);
@@ -326,6 +401,13 @@ struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int 
   for (int i = 0; i <= n; i++) lua_pushvalue(L, fn + i);
   lua_xmove(L, g->L, n + 1);
   return g;
+}
+
+void gl_push_function(lua_State *L, lua_CFunction f, int n) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_pushvalue(L, GL_VALS);
+  lua_rotate(L, -(n + 2), 2);
+  lua_pushcclosure(L, f, n + 2);
 }
 
 /* ---- bound functions -------------------------------------------------------------------------- */
@@ -349,8 +431,7 @@ static void copy_labels(lua_State *L, int from, int to) {
   }
 }
 
-/* Pushes the extras of go{...}, whose table is at 1: the name, and its labels with those of me. */
-static void push_extras(lua_State *L, struct gl_go *me) {
+void gl_push_extras(lua_State *L, struct gl_go *me) {
   int extras = lua_gettop(L) + 1, labels = extras + 1, from = extras + 2;
   lua_createtable(L, 0, 2);
   lua_createtable(L, 0, 4);
@@ -370,8 +451,8 @@ static void push_extras(lua_State *L, struct gl_go *me) {
 /* go{f, ..., name=, labels=, stack=} */
 static int go_table(lua_State *L) {
   lua_settop(L, 1);
-  push_extras(L, gl_self(L, gl_of(L))); /* 2 */
-  lua_getfield(L, 2, "name");           /* 3 */
+  gl_push_extras(L, gl_self(L, gl_of(L))); /* 2 */
+  lua_getfield(L, 2, "name");              /* 3 */
   int is_int = 1;
   lua_Integer stack = lua_getfield(L, 1, "stack") == LUA_TNIL ? 0 : lua_tointegerx(L, 4, &is_int);
   luaL_argcheck(L, is_int && stack >= 0 && stack <= (lua_Integer)1 << 40, 1, "stack: number of bytes expected");
@@ -403,6 +484,7 @@ static int wait_for(lua_State *L, struct gl_go *g, gos_ns deadline) {
     g->joiners++;
     GL_WAIT(L, S, me, e, gos_join(g->h, deadline));
     g->joiners--;
+    if (S->ending && me != S->main) gl_vanish(S, me);
     if (g->L) return gl_failed(L, S, me, e, now);
   }
   if (!g->joiners && g->h) give_back(g);
@@ -413,7 +495,7 @@ static int wait_for(lua_State *L, struct gl_go *g, gos_ns deadline) {
 static int push_failure(lua_State *L, struct gl_go *g) {
   see(g);
   lua_pushnil(L);
-  lua_getiuservalue(L, 1, THREAD_OR_RESULT);
+  lua_getiuservalue(L, 1, GL_GO_RESULT);
   push_extra(L, 1, "traceback");
   return 3;
 }
@@ -426,7 +508,7 @@ static int go_join(lua_State *L) {
   lua_settop(L, 1);
   lua_pushboolean(L, 1);
   if (g->nresults == 0) return 1;
-  lua_getiuservalue(L, 1, THREAD_OR_RESULT);
+  lua_getiuservalue(L, 1, GL_GO_RESULT);
   if (g->nresults == 1) return 2;
   luaL_checkstack(L, g->nresults, "too many results");
   for (int i = 1; i <= g->nresults; i++) lua_rawgeti(L, 3, i);
@@ -473,9 +555,10 @@ static int go_interrupt(lua_State *L) {
     lua_pushboolean(L, 0);
     return 1;
   }
+  if (g->iso) return gl_isolate_interrupt(L, g->iso);
   if (!lua_isnoneornil(L, 2)) {
     lua_settop(L, 2);
-    set_extra(L, 1, "interrupt");
+    gl_set_extra(L, 1, "interrupt");
     g->interrupted = true;
   }
   lua_pushboolean(L, gos_interrupt(g->h) == GOS_OK);
@@ -515,8 +598,10 @@ static int go_traceback(lua_State *L) {
   struct gl_go *g = check_go(L, 1);
   if (g->L)
     push_traceback(L, g);
-  else
+  else if (g->failed)
     push_extra(L, 1, "traceback");
+  else
+    lua_pushnil(L);
   return 1;
 }
 

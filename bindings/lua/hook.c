@@ -107,8 +107,9 @@ static int hooked_system(const char *text) {
   seen |= SEEN_SYSTEM;
   if (!S || !text) return system(text);
   struct command c = {.text = text};
+  int before = errno;
   elsewhere(S, run_system, &c);
-  errno = c.err;
+  errno = c.result == -1 ? c.err : before; /* Lua takes an errno beside an exit status for a failed call */
   return c.result;
 }
 

@@ -39,6 +39,22 @@ enum gl_type {
   GL_ONCE_GUARD,
   GL_NULL,
   GL_NOMEM,
+  GL_CTX,
+  GL_BACKGROUND,
+  GL_AFTER,
+  GL_RWMUTEX,
+  GL_RLOCKER,
+  GL_COND,
+  GL_POOL,
+  GL_MAP,
+  GL_ATOMIC_INT,
+  GL_ATOMIC_BOOL,
+  GL_GROUP,
+  GL_SEMAPHORE,
+  GL_FLIGHT,
+  GL_FLIGHT_CALL,
+  GL_LIMITER,
+  GL_RESERVATION,
   GL_WORK,
   GL_CONN,
   GL_PIPE,
@@ -47,6 +63,7 @@ enum gl_type {
   GL_LISTENER,
   GL_PROCESS,
   GL_NO_PREEMPT,
+  GL_ISOLATE,
   GL_FIXED
 };
 
@@ -65,7 +82,7 @@ struct gl_arg {
 /* A goroutine: the body of its handle, a full userdata. It is anchored in the value table until
  * it has ended and its error, if any, has been seen. User values: 1 its Lua thread, then its
  * result; 2 nil or a table of extras (name, labels, interrupt, traceback); 3, if there, its
- * wait group. */
+ * owner: a wait group or an errgroup. */
 struct gl_go {
   const char *type; /* GL_GO's mark */
   struct gl_arg a;
@@ -73,7 +90,10 @@ struct gl_go {
   lua_State *L;  /* NULL: ended */
   lua_State *at; /* the state whose call waits: L, or a coroutine that L resumed */
   uint64_t id;
-  gos_waitgroup *wg;         /* counts it; NULL: none */
+  gos_ctx *ctx;                                   /* what the call that waits obeys; NULL: none. See gl_enter */
+  void *owner;                                    /* the body of its owner; NULL: none */
+  bool (*ended)(struct gl_go *g, lua_State *svc); /* tells its owner. true: that one has its error */
+  struct gl_isolate *iso;    /* it waits for this one's end; NULL: it does not. An object on its stack has it */
   char *text;                /* the report of its error, until that has been seen */
   gos_ns died;               /* when it failed */
   struct gl_go *prev, *next; /* in gl.live, then perhaps gl.unseen */
@@ -82,7 +102,11 @@ struct gl_go {
   int joiners;               /* goroutines inside gos_join(h) */
   bool failed, unseen, labelled, interrupted, on_panic;
   int no_preempt; /* depth of no_preempt() */
+  bool by_ctx;    /* its last wait was ended by ctx */
+  bool told;      /* it has extras from its start, of which the core is to be told the labels */
 };
+
+enum { GL_GO_RESULT = 1, GL_GO_EXTRAS = 2, GL_GO_OWNER = 3 };
 
 struct gl_chan {
   const char *type; /* GL_CHAN's mark */
@@ -107,17 +131,27 @@ struct gl {
   struct gl_go service; /* stands for runtime code in gl_self() */
   struct gl_go live;    /* ring of the goroutines that have not ended, main included */
   struct gl_go unseen;  /* ring of those that failed unseen, oldest first */
+  struct gl_go gone;    /* ring of those that vanished */
   struct gl_arg reaper_arg;
   gos_timer *reaper; /* reports errors nobody joined in time */
   enum { GL_PANIC_REPORT, GL_PANIC_CRASH, GL_PANIC_CALL } on_panic;
   int panic_fn;               /* slot of its function */
   lua_Hook hook;              /* of mainL, when main began to wait */
+  struct gl_watch *watches;   /* channels that signals are sent to */
   struct gl_preempt *preempt; /* NULL: goroutines are never preempted */
   /* the value table: slots 1..nslots exist; next[] links the free ones */
   int vals; /* its key in the registry */
   int *next, nslots, nfree, free;
+  /* messages to and from other states: pack.c, unpack.c */
+  const struct gl_share *share[GL_FIXED];
+  struct gl_scratch *scratch;
+  struct gl_sharing *sharing;
+  struct gl_msg *unpacking;
+  struct gl_isolate *iso; /* the state is its; NULL: a state that somebody else made */
+  bool ending;            /* goroutines but main end at their next step */
 };
 
+#define NOINLINE __attribute__((noinline))
 #define GL_VALS lua_upvalueindex(2)
 static inline struct gl *gl_of(lua_State *L) { return lua_touserdata(L, lua_upvalueindex(1)); }
 
@@ -128,8 +162,10 @@ typedef uint64_t gl_value;
 void gl_reserve(lua_State *L, struct gl *S, int vals, int n);
 int gl_anchor(lua_State *L, struct gl *S, int vals); /* pops a value into a reserved slot */
 void gl_unanchor(struct gl *S, int slot);            /* no error, on any stack of the realm's thread */
-/* The value at idx, not nil. Reserves a slot itself if it needs one; reserved: the caller has. */
-gl_value gl_encode(lua_State *L, struct gl *S, int vals, int idx, bool reserved);
+/* The value at idx, not nil, for the channel c: in a slot, or packed for a channel that states share. */
+gl_value gl_encode(lua_State *L, struct gl *S, int vals, int idx, gos_chan *c);
+/* The same without an error: the caller has reserved a slot, why says what cannot be sent. */
+bool gl_encode_reserved(lua_State *L, struct gl *S, int vals, int idx, gos_chan *c, gl_value *v, char *why);
 void gl_push(lua_State *L, struct gl *S, int vals, gl_value v); /* pushes it and frees its slot */
 void gl_drop(struct gl *S, gl_value v);                         /* nobody will push it */
 void gl_drop_elem(void *elem);                                  /* the same, as a channel's dtor */
@@ -147,29 +183,57 @@ static inline struct gl_go *gl_self(lua_State *L, struct gl *S) {
 }
 void gl_set_site(lua_State *L, struct gl_arg *a); /* the caller of the running C function */
 
-/* Before a call that may wait: notes where the goroutine waits, and makes the deadline GOS_NOW
-   where waiting is not allowed (finalizers). Check this before a waiter is queued. */
+/* Before a call that may wait, with what gl_deadline() gave: notes where the goroutine waits and
+   which context it obeys, and makes the deadline GOS_NOW where waiting is not allowed
+   (finalizers). Check this before a waiter is queued. */
 struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline);
+/* After it: the call obeys x beside its deadline. */
+void gl_also_obey(lua_State *L, struct gl_go *me, gos_ctx *x);
+/* The context's part in GL_TRY. GOS_OK: *x, unless NULL now, is obeyed until gl_obeyed(); else why
+   it had ended before. */
+int gl_obey(lua_State *L, struct gl_go *me, gos_ctx **x, gos_ctx_wait *w);
+int64_t gl_obeyed(struct gl_go *me, gos_ctx_wait *w, int64_t e);
 /* After GOS_AGAIN: lets the interpreter's signal handler raise its error, if it has one.
    false: the error is on the stack. */
 bool gl_signals(lua_State *L, struct gl *S);
-/* Every call that may switch goroutines stands in a GL_WAIT: it keeps S->cur right. */
+/* Every call that may switch goroutines stands in a GL_WAIT: it keeps S->cur right, and obeys the
+   context that gl_enter() found in t. */
 #define GL_WAIT(L, S, me, e, call)                                                                                     \
   do {                                                                                                                 \
+    GL_TRY(L, S, me, e, call);                                                                                         \
+  } while ((e) == GOS_AGAIN && gl_signals((L), (S)))
+/* The same, but GOS_AGAIN is the caller's to see: for a wait that is not to be begun again. */
+#define GL_TRY(L, S, me, e, call)                                                                                      \
+  do {                                                                                                                 \
+    gos_ctx_wait obey_;                                                                                                \
+    gos_ctx *x_ = (me)->ctx;                                                                                           \
+    int over_ = __builtin_expect(x_ != NULL, 0) ? gl_obey((L), (me), &x_, &obey_) : GOS_OK;                            \
+    (e) = over_;                                                                                                       \
+    if (over_) break;                                                                                                  \
     (e) = (call);                                                                                                      \
     (S)->cur = (me);                                                                                                   \
-  } while ((e) == GOS_AGAIN && gl_signals((L), (S)))
+    if (__builtin_expect(x_ != NULL, 0)) (e) = (__typeof__(e))gl_obeyed((me), &obey_, (e));                            \
+  } while (0)
 
 /* ---- go.c ---------------------------------------------------------------------------------- */
 /* Starts the function and its n arguments on the top of the stack (left there) and pushes the
-   handle. extras: index of the table of extras, 0: none. wg: index of a wait group, 0: none. */
-struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int extras, int wg);
+   handle. extras: index of the table of extras, 0: none. owner: index of a userdata, 0: none; the
+   caller then fills in g->owner and g->ended. */
+struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int extras, int owner);
+/* Pops n values, pushes f as a function of the binding's: with the two upvalues, and those n after them. */
+void gl_push_function(lua_State *L, lua_CFunction f, int n);
 void gl_report_all(struct gl *S); /* every error nobody has seen goes to stderr */
 void gl_reap(void *arg);          /* reports errors that were not joined in time */
 void gl_go_start_failed(void *arg);
-void gl_go_free_all(struct gl *S);                 /* gives back the handles of those that have not ended */
-void gl_push_go(lua_State *L, struct gl_go *g);    /* its handle; only while it is anchored */
-void gl_link(struct gl_go *ring, struct gl_go *g); /* as the last one */
+void gl_go_abandon_all(struct gl *S);                       /* those that have not ended: the state is being closed */
+void gl_push_go(lua_State *L, struct gl_go *g);             /* its handle; only while it is anchored */
+void gl_link(struct gl_go *ring, struct gl_go *g);          /* as the last one */
+void gl_set_extra(lua_State *L, int handle, const char *k); /* pops a value */
+/* Pushes the extras of go{...} or isolate{...}, whose table is at 1: the name, and its labels with those of me. */
+void gl_push_extras(lua_State *L, struct gl_go *me);
+/* The running goroutine is gone, without another step of Lua code: its state ends. */
+_Noreturn void gl_vanish(struct gl *S, struct gl_go *me);
+void gl_end_others(struct gl *S); /* by main: the state ends, all others vanish */
 
 /* ---- chan.c -------------------------------------------------------------------------------- */
 struct gl_chan *gl_check_chan(lua_State *L, int idx, int can);
@@ -179,12 +243,71 @@ int gl_received(lua_State *L, struct gl *S, struct gl_go *me, const struct gl_ch
 
 /* ---- time.c --------------------------------------------------------------------------------- */
 void gl_timer_start_failed(void *arg);
+/* Pops n arguments into user value ARGUMENTS of the userdata at idx, for gl_start_call. */
+enum { GL_CALL_FUNCTION = 1, GL_CALL_ARGUMENTS = 2 };
+void gl_set_arguments(lua_State *L, int idx, int n);
+/* As runtime code: starts that function of the userdata in the slot as a goroutine, created where a says. */
+void gl_start_call(struct gl_arg *a, int slot, const char *what);
+
+/* ---- sync.c --------------------------------------------------------------------------------- */
+/* Pushes a zeroed object with nuv user values. */
+void *gl_new_object(lua_State *L, enum gl_type type, size_t size, int nuv);
+int gl_done_waiting(lua_State *L, struct gl *S, struct gl_go *me, int e, bool now); /* pushes true, or nil and why */
+gos_mutex *gl_new_mutex(lua_State *L);                                              /* pushes one */
+gos_mutex *gl_test_mutex(lua_State *L, int idx);                                    /* NULL: it is none */
+
+/* ---- context.c ------------------------------------------------------------------------------ */
+/* A context as a userdata; see context.c. */
+struct gl_ctx {
+  const char *type; /* GL_CTX's mark */
+  gos_ctx *x;
+  uint8_t kind;
+  bool owned; /* ends when it is collected */
+};
+enum { GL_CTX_BARE, GL_CTX_VALUE, GL_CTX_SCOPE, GL_CTX_MERGE }; /* from GL_CTX_SCOPE on: x can be cancelled */
+struct gl_ctx *gl_check_ctx(lua_State *L, int idx);
+struct gl_ctx *gl_opt_ctx(lua_State *L, int idx); /* NULL: none given */
+/* Pushes one below the one at parent (0, nil, none: the background). */
+struct gl_ctx *gl_new_ctx(lua_State *L, int kind, int parent);
+void gl_set_core(lua_State *L, struct gl_ctx *c, gos_ctx *x); /* x: with its reference; NULL: no memory */
+/* Cancels the one at idx; the cause at cause, if that is not 0, becomes its. No error, no allocation. */
+void gl_cancel(lua_State *L, int idx, int cause);
+void gl_after_start_failed(void *arg);
+
+/* ---- rwmutex.c ------------------------------------------------------------------------------- */
+gos_rwmutex *gl_test_rwmutex(lua_State *L, int idx, bool *reader); /* NULL: it is none */
+
+/* ---- signal.c --------------------------------------------------------------------------------- */
+void gl_signals_end(struct gl *S); /* the state is being closed */
+const char *gl_signal_name(int sig);
+
+/* ---- atomic.c: counted, so that states can share it -------------------------------------------- */
+struct gl_cell {
+  int refs;
+  int64_t v;
+};
+struct gl_atomic {
+  const char *type; /* the mark of GL_ATOMIC_INT or GL_ATOMIC_BOOL */
+  struct gl_cell *cell;
+};
+void gl_cell_release(struct gl_cell *c);
+/* Pushes one; the reference to c becomes its. c NULL: a new one. */
+struct gl_atomic *gl_new_atomic(lua_State *L, enum gl_type type, struct gl_cell *c);
+
+/* ---- isolate.c ------------------------------------------------------------------------------ */
+extern _Thread_local struct gl_isolate *gl_isolate_here; /* whose thread this is, or NULL */
+/* g:interrupt([err]) of the goroutine that waits for it. */
+int gl_isolate_interrupt(lua_State *L, struct gl_isolate *iso);
+/* Pushes the error with which the running state's function was interrupted, if there is one. */
+bool gl_isolate_push_interrupt(lua_State *L, struct gl *S, struct gl_go *me);
 
 /* ---- errors.c ------------------------------------------------------------------------------- */
 /* nil and a word for an expected outcome; an error for the rest. now: the caller asked not to wait. */
 int gl_failed(lua_State *L, struct gl *S, struct gl_go *me, int code, bool now);
 gos_ns gl_deadline_of(lua_State *L, int idx);
-static inline gos_ns gl_deadline(lua_State *L, int idx) { /* from seconds, or nil for GOS_FOREVER */
+/* t, the last argument of a call that may wait: seconds, a context, or nil for GOS_FOREVER. A context
+   is a negative number that gl_enter() understands: no deadline is one. */
+static inline gos_ns gl_deadline(lua_State *L, int idx) {
   return lua_type(L, idx) <= LUA_TNIL ? GOS_FOREVER : gl_deadline_of(L, idx);
 }
 gos_ns gl_duration(lua_State *L, int idx); /* seconds; at most GL_AGES */
@@ -278,12 +401,22 @@ struct gl_class {
 };
 extern const luaL_Reg gl_realm_functions[], gl_go_functions[], gl_chan_functions[], gl_select_functions[],
     gl_sync_functions[], gl_time_functions[];
-extern const luaL_Reg gl_work_functions[], gl_io_functions[], gl_hook_functions[], gl_preempt_functions[];
-extern const luaL_Reg gl_net_functions[], gl_file_functions[], gl_process_functions[]; /* gos.net, gos.file, ... */
+extern const luaL_Reg gl_context_functions[], gl_rwmutex_functions[], gl_cond_functions[], gl_pool_functions[],
+    gl_map_functions[], gl_errgroup_functions[], gl_semaphore_functions[], gl_flight_functions[],
+    gl_limiter_functions[], gl_signal_functions[];
+extern const luaL_Reg gl_atomic_functions[]; /* gos.atomic */
+extern const luaL_Reg gl_preempt_functions[];
 extern const struct gl_class gl_go_classes[], gl_chan_classes[], gl_select_classes[], gl_sync_classes[],
     gl_time_classes[];
+extern const struct gl_class gl_context_classes[], gl_rwmutex_classes[], gl_cond_classes[], gl_pool_classes[],
+    gl_map_classes[], gl_atomic_classes[], gl_errgroup_classes[], gl_semaphore_classes[], gl_flight_classes[],
+    gl_limiter_classes[];
+extern const luaL_Reg gl_work_functions[], gl_io_functions[], gl_hook_functions[];
+extern const luaL_Reg gl_net_functions[], gl_file_functions[], gl_process_functions[]; /* gos.net, gos.file, ... */
 extern const struct gl_class gl_work_classes[], gl_stream_classes[], gl_net_classes[], gl_process_classes[];
 extern const struct gl_class gl_preempt_classes[];
+extern const luaL_Reg gl_isolate_functions[];
+extern const struct gl_class gl_isolate_classes[];
 
 #pragma GCC visibility pop
 #endif

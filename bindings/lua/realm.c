@@ -11,7 +11,7 @@
  */
 #include <stdio.h>
 
-#include "lgos.h"
+#include "message.h"
 
 enum { STACK = 512 * 1024 }; /* 200 nested C calls (LUAI_MAXCCALLS) of string.gsub need 384 KB */
 
@@ -47,16 +47,20 @@ static int nothing(lua_State *L) {
 bool gl_signals(lua_State *L, struct gl *S) {
   S->hook = lua_gethook(S->mainL);
   if (L != S->mainL) return true; /* a coroutine of main: the hook runs when main goes on */
-  lua_pushcfunction(L, nothing);  /* its call event runs the hook */
-  return lua_pcall(L, 0, 0, 0) == LUA_OK;
+  gos_ctx *x = S->main->ctx;
+  lua_pushcfunction(L, nothing); /* its call event runs the hook */
+  bool ok = lua_pcall(L, 0, 0, 0) == LUA_OK;
+  S->main->ctx = x; /* the hook may have waited too */
+  return ok;
 }
 
 static void start_failed(void *u, void *arg) {
   (void)u;
-  if (((struct gl_arg *)arg)->kind == GL_GO)
-    gl_go_start_failed(arg);
-  else
-    gl_timer_start_failed(arg);
+  switch (((struct gl_arg *)arg)->kind) {
+  case GL_GO: gl_go_start_failed(arg); break;
+  case GL_AFTER: gl_after_start_failed(arg); break;
+  default: gl_timer_start_failed(arg);
+  }
 }
 
 static gos_realm *new_realm(struct gl *S, int *err) {
@@ -77,13 +81,15 @@ static int close_state(lua_State *L) {
   struct gl *S = lua_touserdata(L, 1);
   if (S->realm) {
     gl_report_all(S);
-    gl_go_free_all(S);
-    gos_realm_close(S->realm);
+    gl_signals_end(S);
+    gl_go_abandon_all(S);
+    if (!S->iso || gos_realm_end(S->realm) != GOS_OK) gos_realm_close(S->realm);
     gl_preempt_end(S);
     S->realm = NULL;
     S->thread = NULL;
     gl_here = NULL;
   }
+  gl_messages_end(S);
   free(S->next);
   S->next = NULL;
   return 0;
@@ -136,7 +142,7 @@ static struct gl_go *new_main(lua_State *L, struct gl *S) {
 }
 
 struct gl *gl_open(lua_State *L) {
-  static int registered;
+  static uint32_t registered;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TUSERDATA) {
     struct gl *S = lua_touserdata(L, -1);
     lua_pop(L, 1);
@@ -152,10 +158,12 @@ struct gl *gl_open(lua_State *L) {
   lua_setmetatable(L, -2);
   S->live.prev = S->live.next = &S->live;
   S->unseen.prev = S->unseen.next = &S->unseen;
+  S->gone.prev = S->gone.next = &S->gone;
   S->mainL = main_thread(L);
   S->svc = new_service(L);
   new_values(L, S);
   S->main = new_main(L, S);
+  S->iso = gl_isolate_here;
   S->service.a = (struct gl_arg){.S = S};
   S->reaper_arg = S->service.a;
   int err;
@@ -170,7 +178,7 @@ struct gl *gl_open(lua_State *L) {
   S->cur = S->main;
   S->thread = __builtin_thread_pointer();
   gl_here = S;
-  if (!registered) registered = atexit(at_exit) == 0;
+  if (!__atomic_exchange_n(&registered, 1, __ATOMIC_RELAXED)) atexit(at_exit);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
   return S;
 }
@@ -196,13 +204,44 @@ static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; 
 
 struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline) {
   struct gl_go *me = gl_self(L, S);
+  gos_ctx *x = NULL;
+  if (__builtin_expect(S->ending, 0) && me != S->main) gl_vanish(S, me);
   me->at = L;
-  if (in_finalizer(L)) *deadline = GOS_NOW;
+  if (*deadline < 0) { /* see gl_deadline_of */
+    x = (gos_ctx *)((uintptr_t) - *deadline << 3);
+    *deadline = GOS_FOREVER;
+  }
+  if (in_finalizer(L)) { /* whoever it interrupts may be about to wait: ctx is that one's */
+    *deadline = GOS_NOW;
+  } else {
+    me->ctx = x;
+    me->by_ctx = false;
+  }
   if (L == S->mainL) {
     if (me != S->main) luaL_error(L, "cannot wait while the Lua state is being closed");
     S->hook = lua_gethook(L);
   }
   return me;
+}
+
+void gl_also_obey(lua_State *L, struct gl_go *me, gos_ctx *x) {
+  if (!in_finalizer(L)) me->ctx = x;
+}
+
+int gl_obey(lua_State *L, struct gl_go *me, gos_ctx **x, gos_ctx_wait *w) {
+  if (in_finalizer(L)) {
+    *x = NULL;
+    return GOS_OK;
+  }
+  int e = gos_ctx_wait_begin(w, *x);
+  me->by_ctx = e != GOS_OK;
+  return e;
+}
+
+int64_t gl_obeyed(struct gl_go *me, gos_ctx_wait *w, int64_t e) {
+  int why = e < 0 && e > INT32_MIN ? (int)e : GOS_OK;
+  me->by_ctx = gos_ctx_wait_end(w, &why);
+  return me->by_ctx ? why : e;
 }
 
 /* ---- bound functions ------------------------------------------------------------------------- */
@@ -213,6 +252,7 @@ static int gosched(lua_State *L) {
   struct gl_go *me = gl_enter(L, S, &dl);
   if (dl == GOS_FOREVER) gos_gosched(); /* a finalizer just goes on */
   S->cur = me;
+  if (__builtin_expect(S->ending, 0) && me != S->main) gl_vanish(S, me);
   return 0;
 }
 
@@ -264,6 +304,24 @@ static int stats(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg gl_realm_functions[] = {{"gosched", gosched}, {"num_goroutine", num_goroutine},
-                                       {"num_cpu", num_cpu}, {"gomaxprocs", gomaxprocs},
-                                       {"stats", stats},     {NULL, NULL}};
+/* All goroutines of a state run on its one thread for good: what is left to say is that it counts. */
+static int lock_os_thread(lua_State *L) {
+  gl_self(L, gl_of(L));
+  int e = gos_lock_os_thread();
+  return e < 0 ? luaL_error(L, "lock_os_thread: %s", gos_strerror(e)) : 0;
+}
+
+static int unlock_os_thread(lua_State *L) {
+  gl_self(L, gl_of(L));
+  gos_unlock_os_thread();
+  return 0;
+}
+
+const luaL_Reg gl_realm_functions[] = {{"gosched", gosched},
+                                       {"num_goroutine", num_goroutine},
+                                       {"num_cpu", num_cpu},
+                                       {"gomaxprocs", gomaxprocs},
+                                       {"stats", stats},
+                                       {"lock_os_thread", lock_os_thread},
+                                       {"unlock_os_thread", unlock_os_thread},
+                                       {NULL, NULL}};

@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "lgos.h"
+#include "message.h"
 
 enum { CHANNEL = 1, HANDLER = 2, VALUE = 3 };
 enum { ON_STACK = 8, MOST = 65536 };
@@ -98,20 +98,25 @@ static void read_case(lua_State *L, struct sel *s, int i) {
   lua_pop(L, 1);
 }
 
-/* Puts the values to send into their slots. Nothing here fails. */
+static void drop_values(struct gl *S, struct sel *s, int but) {
+  for (int i = 0; i < s->n && s->sends; i++)
+    if (s->cases[i].op == 2 && i != but) gl_drop(S, s->values[i]);
+}
+
+/* Puts the values to send into their slots, or messages. */
 static void read_values(lua_State *L, struct gl *S, struct sel *s) {
+  char why[GL_WHY];
   for (int i = 0; i < s->n; i++) {
     if (s->cases[i].op != 2) continue;
     lua_rawgeti(L, 1, i + 1);
     lua_getiuservalue(L, -1, VALUE);
-    s->values[i] = gl_encode(L, S, GL_VALS, lua_gettop(L), true);
+    if (!gl_encode_reserved(L, S, GL_VALS, lua_gettop(L), s->cases[i].c, &s->values[i], why)) {
+      s->n = i;
+      drop_values(S, s, -1);
+      luaL_error(L, "case %d: cannot send %s", i + 1, why);
+    }
     lua_pop(L, 2);
   }
-}
-
-static void drop_values(struct gl *S, struct sel *s, int but) {
-  for (int i = 0; i < s->n && s->sends; i++)
-    if (s->cases[i].op == 2 && i != but) gl_drop(S, s->values[i]);
 }
 
 /* Room for n cases: that of the caller, or a userdata left on the stack. */
@@ -182,7 +187,9 @@ static int select_(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   int def = option(L, "default"), timeout = option(L, "timeout"), ordered = option(L, "ordered");
-  if (lua_type(L, option(L, "ctx")) != LUA_TNIL) return luaL_argerror(L, 1, "ctx: contexts are not supported yet");
+  int ctx = option(L, "ctx");
+  struct gl_ctx *c = gl_test(L, ctx, GL_CTX);
+  if (!c && !lua_isnil(L, ctx)) return luaL_argerror(L, 1, "ctx: context expected");
   if (!lua_isnil(L, timeout) &&
       (lua_type(L, timeout) != LUA_TNUMBER || lua_tonumber(L, timeout) != lua_tonumber(L, timeout)))
     return luaL_argerror(L, 1, "timeout: seconds expected");
@@ -200,6 +207,7 @@ static int select_(lua_State *L) {
   gos_ns dl = lua_toboolean(L, def) ? GOS_NOW : gl_deadline(L, timeout);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
+  if (c) gl_also_obey(L, me, c->x);
   if (s.sends) {
     gl_reserve(L, S, GL_VALS, s.sends);
     read_values(L, S, &s);

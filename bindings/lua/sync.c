@@ -22,16 +22,15 @@ struct once_guard {
   struct once *o;
 };
 
-static void *new_object(lua_State *L, enum gl_type type, size_t size) {
-  const char **p = memset(lua_newuserdatauv(L, size, 0), 0, size);
+void *gl_new_object(lua_State *L, enum gl_type type, size_t size, int nuv) {
+  const char **p = memset(lua_newuserdatauv(L, size, nuv), 0, size);
   *p = &gl_mark[type];
   lua_rawgeti(L, GL_VALS, type);
   lua_setmetatable(L, -2);
   return p;
 }
 
-/* Pushes true, or nil and why. */
-static int done_waiting(lua_State *L, struct gl *S, struct gl_go *me, int e, bool now) {
+int gl_done_waiting(lua_State *L, struct gl *S, struct gl_go *me, int e, bool now) {
   if (e != GOS_OK) return gl_failed(L, S, me, e, now);
   lua_pushboolean(L, 1);
   return 1;
@@ -39,10 +38,20 @@ static int done_waiting(lua_State *L, struct gl *S, struct gl_go *me, int e, boo
 
 /* ---- mutex ------------------------------------------------------------------------------------ */
 
+gos_mutex *gl_test_mutex(lua_State *L, int idx) {
+  struct mutex *m = gl_test(L, idx, GL_MUTEX);
+  return m ? &m->mu : NULL;
+}
+
 static gos_mutex *check_mutex(lua_State *L) { return &((struct mutex *)gl_check(L, 1, GL_MUTEX, "mutex"))->mu; }
 
+gos_mutex *gl_new_mutex(lua_State *L) {
+  struct mutex *m = gl_new_object(L, GL_MUTEX, sizeof *m, 0);
+  return &m->mu;
+}
+
 static int mutex(lua_State *L) {
-  new_object(L, GL_MUTEX, sizeof(struct mutex));
+  gl_new_mutex(L);
   return 1;
 }
 
@@ -54,7 +63,7 @@ static int mutex_lock(lua_State *L) {
   struct gl_go *me = gl_enter(L, S, &dl);
   int e;
   GL_WAIT(L, S, me, e, gos_mutex_lock_dl(mu, dl));
-  return done_waiting(L, S, me, e, now);
+  return gl_done_waiting(L, S, me, e, now);
 }
 
 static int mutex_try_lock(lua_State *L) {
@@ -86,7 +95,7 @@ static gos_waitgroup *check_waitgroup(lua_State *L) {
 }
 
 static int waitgroup(lua_State *L) {
-  new_object(L, GL_WAITGROUP, sizeof(struct waitgroup));
+  gl_new_object(L, GL_WAITGROUP, sizeof(struct waitgroup), 0);
   return 1;
 }
 
@@ -113,7 +122,13 @@ static int waitgroup_wait(lua_State *L) {
   struct gl_go *me = gl_enter(L, S, &dl);
   int e;
   GL_WAIT(L, S, me, e, gos_waitgroup_wait_dl(wg, dl));
-  return done_waiting(L, S, me, e, now);
+  return gl_done_waiting(L, S, me, e, now);
+}
+
+static bool ended(struct gl_go *g, lua_State *svc) {
+  (void)svc;
+  gos_waitgroup_done(g->owner);
+  return false;
 }
 
 /* wg:go(f, ...): counted from here to its end. */
@@ -123,14 +138,15 @@ static int waitgroup_go(lua_State *L) {
   struct gl_go *g = gl_spawn(L, lua_gettop(L) - 2, NULL, 0, 0, 1);
   int e = gos_waitgroup_add(wg, 1); /* it has not run yet */
   if (e < 0) return luaL_error(L, "WaitGroup counter out of range");
-  g->wg = wg;
+  g->owner = wg;
+  g->ended = ended;
   return 1;
 }
 
 /* ---- once ------------------------------------------------------------------------------------- */
 
 static int once(lua_State *L) {
-  new_object(L, GL_ONCE, sizeof(struct once));
+  gl_new_object(L, GL_ONCE, sizeof(struct once), 0);
   return 1;
 }
 
@@ -142,14 +158,14 @@ static int once_do(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (o->done) return 0;
   lua_settop(L, 2);
-  struct once_guard *guard = new_object(L, GL_ONCE_GUARD, sizeof *guard);
+  struct once_guard *guard = gl_new_object(L, GL_ONCE_GUARD, sizeof *guard, 0);
   struct gl_go *me;
   int e;
   do {
     gos_ns dl = GOS_FOREVER;
     me = gl_enter(L, S, &dl);
     GL_WAIT(L, S, me, e, gos_mutex_lock_dl(&o->mu, dl));
-  } while (e == GOS_CANCELED);
+  } while (e == GOS_CANCELED && !S->ending);
   if (e != GOS_OK) return gl_failed(L, S, me, e, false);
   guard->o = o;
   lua_toclose(L, 3);

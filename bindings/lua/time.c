@@ -9,7 +9,7 @@
 
 #include "lgos.h"
 
-enum { CHANNEL = 1, ARGUMENTS = 2 }; /* user values of a timer; 1 of a function's timer: the function */
+enum { CHANNEL = 1 }; /* user value of a timer; those of a function's timer: GL_CALL_* */
 
 struct timer {
   const char *type; /* GL_TIMER's mark */
@@ -31,22 +31,28 @@ static gos_ns period(lua_State *L, int idx) {
 }
 
 static gos_timer *new_core_timer(lua_State *L, struct gl *S, gos_ns d, bool repeat) {
+  if (S->ending) luaL_error(L, "gossamer: the Lua state is being closed");
   gos_timer *t = gos_realm_timer(S->realm, d, repeat ? d : 0);
   if (!t) luaL_error(L, "not enough memory for a timer");
   return t;
 }
 
+/* sleep(s [, t]): t ends it early. */
 static int sleep_(lua_State *L) {
   struct gl *S = gl_of(L);
-  gos_ns d = gl_duration(L, 1), dl = GOS_FOREVER;
+  gos_ns d = gl_duration(L, 1), dl = gl_deadline(L, 2);
+  bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
-  if (dl == GOS_NOW && d > 0) return gl_failed(L, S, me, GOS_WOULDBLOCK, false);
-  gos_ns until = gos_now() + (d > 0 ? d : 0);
   int e = GOS_OK;
-  if (d > 0) GL_WAIT(L, S, me, e, gos_sleep(until - gos_now()));
-  if (e != GOS_OK) return gl_failed(L, S, me, e, false);
-  lua_pushboolean(L, 1);
-  return 1;
+  if (d > 0) {
+    if (dl == GOS_NOW) return gl_failed(L, S, me, GOS_WOULDBLOCK, now);
+    gos_ns until = gos_now() + d;
+    bool early = dl < until;
+    if (early) until = dl;
+    GL_WAIT(L, S, me, e, gos_sleep(until - gos_now()));
+    if (e == GOS_OK && early) e = GOS_TIMEDOUT;
+  }
+  return gl_done_waiting(L, S, me, e, now);
 }
 
 static int now(lua_State *L) {
@@ -105,13 +111,24 @@ static void end_call(struct timer *t) {
   }
 }
 
-/* Runs on the service thread: starts the function of the timer (light userdata) as a goroutine. */
-static int start_function(lua_State *L) {
-  struct timer *t = lua_touserdata(L, 1);
-  lua_rawgeti(L, GL_VALS, t->slot);
-  lua_getiuservalue(L, 2, 1);
+void gl_set_arguments(lua_State *L, int idx, int n) {
+  if (n == 0) return;
+  int first = lua_gettop(L) - n + 1;
+  luaL_checkstack(L, 3, NULL);
+  lua_createtable(L, n, 1);
+  lua_insert(L, first);
+  lua_pushinteger(L, n);
+  lua_setfield(L, first, "n");
+  for (int i = n; i > 0; i--) lua_rawseti(L, first, i);
+  lua_setiuservalue(L, idx, GL_CALL_ARGUMENTS);
+}
+
+/* On the service thread, with a gl_arg as light userdata and the userdata that has the function. */
+static int start_call(lua_State *L) {
+  const struct gl_arg *a = lua_touserdata(L, 1);
+  lua_getiuservalue(L, 2, GL_CALL_FUNCTION);
   int n = 0;
-  if (lua_getiuservalue(L, 2, ARGUMENTS) == LUA_TTABLE) {
+  if (lua_getiuservalue(L, 2, GL_CALL_ARGUMENTS) == LUA_TTABLE) {
     lua_getfield(L, 4, "n");
     n = (int)lua_tointeger(L, -1);
     lua_pop(L, 1);
@@ -122,31 +139,42 @@ static int start_function(lua_State *L) {
     lua_pop(L, 1);
   }
   struct gl_go *g = gl_spawn(L, n, NULL, 0, 0, 0);
-  g->a.line = t->a.line;
-  memcpy(g->a.src, t->a.src, sizeof g->a.src);
+  g->a.line = a->line;
+  memcpy(g->a.src, a->src, sizeof g->a.src);
   return 0;
 }
 
-static int with_upvalues(lua_State *L) { /* start_function */
-  struct timer *t = lua_touserdata(L, 1);
-  lua_pushlightuserdata(L, t->a.S);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, t->a.S->vals);
-  lua_pushcclosure(L, start_function, 2);
+static int with_upvalues(lua_State *L) { /* start_call */
+  struct gl *S = ((struct gl_arg *)lua_touserdata(L, 1))->S;
+  int slot = (int)lua_tointeger(L, 2);
+  lua_settop(L, 1);
+  lua_pushlightuserdata(L, S);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->vals);
+  lua_rawgeti(L, 3, slot);
+  lua_insert(L, 2);
+  lua_pushcclosure(L, start_call, 2);
   lua_insert(L, 1);
-  lua_call(L, 1, 0);
+  lua_call(L, 2, 0);
   return 0;
+}
+
+void gl_start_call(struct gl_arg *a, int slot, const char *what) {
+  lua_State *svc = a->S->svc;
+  a->S->cur = &a->S->service;
+  if (a->S->ending) return;
+  lua_pushcfunction(svc, with_upvalues);
+  lua_pushlightuserdata(svc, a);
+  lua_pushinteger(svc, slot);
+  if (lua_pcall(svc, 2, 0, 0) == LUA_OK) return;
+  fprintf(stderr, "gossamer: %s: %s\n", what, lua_tostring(svc, -1));
+  lua_pop(svc, 1);
 }
 
 static void fire(void *arg) {
   struct timer *t = timer_of(arg);
-  lua_State *svc = t->a.S->svc;
   t->a.S->cur = &t->a.S->service;
-  lua_pushcfunction(svc, with_upvalues);
-  lua_pushlightuserdata(svc, t);
-  if (lua_pcall(svc, 1, 0, 0) != LUA_OK) {
-    fprintf(stderr, "gossamer: after_func: %s\n", lua_tostring(svc, -1));
-    lua_pop(svc, 1);
-  }
+  if (t->a.S->ending) return;
+  gl_start_call(&t->a, t->slot, "after_func");
   end_call(t);
 }
 
@@ -163,21 +191,14 @@ static int after_func(lua_State *L) {
   gos_ns d = gl_duration(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   gl_self(L, S);
+  if (S->ending) return luaL_error(L, "gossamer: the Lua state is being closed");
   int n = lua_gettop(L) - 2;
   struct timer *t = new_timer(L);
-  int idx = n + 3;
+  int idx = 3;
+  lua_insert(L, idx);
+  gl_set_arguments(L, idx, n);
   lua_pushvalue(L, 2);
-  lua_setiuservalue(L, idx, 1);
-  if (n) {
-    lua_createtable(L, n, 1);
-    for (int i = 1; i <= n; i++) {
-      lua_pushvalue(L, 2 + i);
-      lua_rawseti(L, -2, i);
-    }
-    lua_pushinteger(L, n);
-    lua_setfield(L, -2, "n");
-    lua_setiuservalue(L, idx, ARGUMENTS);
-  }
+  lua_setiuservalue(L, idx, GL_CALL_FUNCTION);
   t->calls = true;
   gl_set_site(L, &t->a);
   gl_reserve(L, S, GL_VALS, 1);

@@ -3,6 +3,7 @@
  * Floats are themselves; everything else hides among the NaNs that no computation gives:
  *   0xFFFA  integers of up to 48 bits         0xFFFB  false, true, gos.null
  *   0xFFFC  the slot of the value table that anchors the value (strings, tables, ...)
+ *   0xFFFD  the address of a message: in channels that states share
  * An anchored value is referenced by the channel's element alone: whoever takes the element out
  * takes the value out of its slot. So a value in a channel, or with a waiting sender, is alive;
  * one that nobody received is released with the channel, by its destructor.
@@ -11,9 +12,9 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "lgos.h"
+#include "tags.h"
 
-enum { INT = 0xFFFA, CONST = 0xFFFB, SLOT = 0xFFFC };
+enum { INT = 0xFFFA, CONST = 0xFFFB, SLOT = 0xFFFC, MESSAGE = 0xFFFD };
 enum { FALSE, TRUE, NULL_ };
 #define BOX(tag, payload) ((gl_value)(tag) << 48 | ((uint64_t)(payload)&0xFFFFFFFFFFFF))
 #define TAG(v) ((int)((v) >> 48))
@@ -67,27 +68,76 @@ void gl_unanchor(struct gl *S, int slot) {
   give(S, slot);
 }
 
-gl_value gl_encode(lua_State *L, struct gl *S, int vals, int idx, bool reserved) {
+static struct gl_msg *message(gl_value v) { return (struct gl_msg *)(uintptr_t)(v & 0xFFFFFFFFFFFF); }
+
+/* What needs neither a slot nor a message. */
+static inline bool encode_small(lua_State *L, struct gl *S, int idx, gl_value *v) {
   switch (lua_type(L, idx)) {
   case LUA_TNUMBER:
     if (lua_isinteger(L, idx)) {
       lua_Integer i = lua_tointeger(L, idx);
-      if (PAYLOAD(BOX(INT, i)) == i) return BOX(INT, i);
+      *v = BOX(INT, i);
+      return PAYLOAD(*v) == i;
     } else {
       lua_Number n = lua_tonumber(L, idx);
-      gl_value v;
-      memcpy(&v, &n, sizeof v);
-      if (TAG(v) < INT) return v;
+      memcpy(v, &n, sizeof n);
+      return TAG(*v) < INT;
     }
-    break;
-  case LUA_TBOOLEAN: return BOX(CONST, lua_toboolean(L, idx) ? TRUE : FALSE);
-  case LUA_TUSERDATA:
-    if (lua_touserdata(L, idx) == S->null) return BOX(CONST, NULL_);
-    break;
+  case LUA_TBOOLEAN: *v = BOX(CONST, lua_toboolean(L, idx) ? TRUE : FALSE); return true;
+  case LUA_TUSERDATA: *v = BOX(CONST, NULL_); return lua_touserdata(L, idx) == S->null;
+  default: return false;
   }
-  if (!reserved) gl_reserve(L, S, vals, 1);
+}
+
+static bool shared(gos_chan *c) { return c && !gos_chan_confined(c); }
+
+bool gl_encode_shared(lua_State *L, struct gl *S, int idx, gl_value *v, char *why) {
+  struct gl_msg *m = gl_pack(L, S, idx, 1, GL_ROOT_MSG, why);
+  if (!m) return false;
+  *v = BOX(MESSAGE, (uintptr_t)m);
+  if (message(*v) == m) return true;
+  gl_msg_free(m);
+  strcpy(why, "msg: its memory is out of the reach of 48 bits");
+  return false;
+}
+
+static NOINLINE gl_value encode_big(lua_State *L, struct gl *S, int vals, int idx, gos_chan *c) {
+  gl_value v;
+  char why[GL_WHY];
+  gl_reserve(L, S, vals, 1); /* may run finalizers, which may share the channel */
+  if (shared(c)) {
+    if (!gl_encode_shared(L, S, idx, &v, why)) luaL_error(L, "cannot send %s", why);
+    return v;
+  }
   lua_pushvalue(L, idx);
   return BOX(SLOT, gl_anchor(L, S, vals));
+}
+
+gl_value gl_encode(lua_State *L, struct gl *S, int vals, int idx, gos_chan *c) {
+  gl_value v;
+  if (encode_small(L, S, idx, &v)) return v;
+  return encode_big(L, S, vals, idx, c);
+}
+
+bool gl_encode_reserved(lua_State *L, struct gl *S, int vals, int idx, gos_chan *c, gl_value *v, char *why) {
+  if (encode_small(L, S, idx, v)) return true;
+  if (shared(c)) return gl_encode_shared(L, S, idx, v, why);
+  lua_pushvalue(L, idx);
+  *v = BOX(SLOT, gl_anchor(L, S, vals));
+  return true;
+}
+
+bool gl_repack(lua_State *L, struct gl *S, gl_value *v, char why[GL_WHY]) {
+  if (TAG(*v) != SLOT) return true;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->vals);
+  lua_rawgeti(L, -1, PAYLOAD(*v));
+  bool ok = gl_encode_shared(L, S, -1, v, why);
+  lua_pop(L, 2);
+  return ok;
+}
+
+void gl_drop_message(gl_value v) {
+  if (TAG(v) == MESSAGE) gl_msg_free(message(v));
 }
 
 void gl_push(lua_State *L, struct gl *S, int vals, gl_value v) {
@@ -105,6 +155,7 @@ void gl_push(lua_State *L, struct gl *S, int vals, gl_value v) {
     lua_rawseti(L, vals, PAYLOAD(v));
     give(S, (int)PAYLOAD(v));
     return;
+  case MESSAGE: gl_unpack(L, S, message(v)); return;
   default: {
     lua_Number n;
     memcpy(&n, &v, sizeof n);
@@ -114,11 +165,17 @@ void gl_push(lua_State *L, struct gl *S, int vals, gl_value v) {
 }
 
 void gl_drop(struct gl *S, gl_value v) {
-  if (TAG(v) == SLOT) gl_unanchor(S, (int)PAYLOAD(v));
+  if (TAG(v) == SLOT)
+    gl_unanchor(S, (int)PAYLOAD(v));
+  else
+    gl_drop_message(v);
 }
 
 void gl_drop_elem(void *elem) {
   gl_value v;
   memcpy(&v, elem, sizeof v);
-  if (gl_here) gl_drop(gl_here, v);
+  if (TAG(v) != SLOT)
+    gl_drop_message(v); /* on any thread */
+  else if (gl_here)
+    gl_drop(gl_here, v);
 }

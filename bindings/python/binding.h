@@ -20,9 +20,10 @@
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define METHOD(f) ((PyCFunction)(void (*)(void))(f))
 /* A wait's result beside the core's codes: a Python exception is set. */
-enum { RAISED = -99 };
+enum { RAISED = -99, ENDED = -98 /* by a context */ };
 
 typedef struct goroutine goroutine;
+typedef struct context context;
 
 /* ---- realm.c: the interpreter as a realm -------------------------------------- */
 /* What the core calls a host state: a goroutine's stack, a thread's loop, the main
@@ -35,6 +36,8 @@ struct state {
   unsigned long identity; /* what pthread_self() gives here; 0: the OS thread's own */
   goroutine *g;           /* what runs here, borrowed from the scheduler; NULL: main, loops, threads */
   enum { MAIN, FIBER, LOOP, THREAD } kind;
+  uint64_t ambient_of; /* the ambient context, borrowed, as long as the thread state's context_ver is this */
+  context *ambient;
   struct state *next;
 };
 extern __thread struct state *state_here __attribute__((tls_model("initial-exec")));
@@ -55,18 +58,86 @@ struct state *realm_main_state(void);
 int realm_init(PyObject *module);
 extern PyMethodDef realm_methods[];
 
-/* Where the wait may end early to look at signals (see WAIT); else the deadline itself. */
+/* Where the wait may end early to look at signals; else the deadline itself. */
 extern bool realm_sliced;
 gos_ns realm_slice(gos_ns deadline);
 int realm_signals(int code, gos_ns slice, gos_ns deadline);
-/* e = call, with the deadline until for one wait; repeated while the core only asks to look at signals. */
-#define WAIT(e, deadline, until, call)                                                                                 \
+
+/* ---- wait.c: what a call that waits obeys --------------------------------------------------- */
+/* From (timeout=, ctx=) and the ambient context. Set up by wait_init(), read_wait(); ended by wait_done() or
+   wait_failed(), always. */
+struct wait {
+  gos_ns deadline;
+  context *ctx; /* a reference; NULL: none */
+  bool given;   /* ctx= was: the ambient one does not count */
+  bool tried;   /* what could be done without waiting has been; set it at first for a call that always waits */
+  gos_ctx_wait place;
+};
+static inline void wait_init(struct wait *w, gos_ns deadline) {
+  w->deadline = deadline;
+  w->ctx = NULL;
+  w->given = w->tried = false;
+}
+/* (..., timeout=None, *, ctx=None) into w: timeout is positional argument number first. */
+int read_wait(const char *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t first,
+              struct wait *w);
+/* Only the keywords, timeout= if so said. */
+int read_waits(const char *fn, PyObject *const *values, PyObject *kwnames, bool timeout, struct wait *w);
+/* Only one of them. */
+int read_keyword(const char *fn, PyObject *name, PyObject *value, bool timeout, struct wait *w);
+/* A context has been made ambient, ever. */
+extern bool wait_ambient;
+bool wait_obeys(struct wait *w);
+bool wait_begin(struct wait *w, gos_ns *until, int *e);
+bool wait_end(struct wait *w, gos_ns until, int *e);
+/* e = call, with the deadline until for one wait; repeated while the core only asks to look at signals. Gives
+   the core's codes, RAISED, or ENDED. A call of the core costs nothing more where there is no context. */
+#define WAIT(e, w, until, call)                                                                                        \
   do {                                                                                                                 \
-    gos_ns until = LIKELY(!realm_sliced) ? (deadline) : realm_slice(deadline);                                         \
-    (e) = (call);                                                                                                      \
-    if (LIKELY((e) != GOS_AGAIN && until == (deadline))) break;                                                        \
-    (e) = realm_signals((e), until, (deadline));                                                                       \
-  } while ((e) == GOS_AGAIN)
+    gos_ns until;                                                                                                      \
+    if (UNLIKELY((w)->given || wait_ambient) && wait_obeys(w)) {                                                       \
+      while (wait_begin(w, &until, &(e))) {                                                                            \
+        (e) = (call);                                                                                                  \
+        if (wait_end(w, until, &(e))) break;                                                                           \
+      }                                                                                                                \
+      break;                                                                                                           \
+    }                                                                                                                  \
+    do {                                                                                                               \
+      until = LIKELY(!realm_sliced) ? (w)->deadline : realm_slice((w)->deadline);                                      \
+      (e) = (call);                                                                                                    \
+      if (LIKELY((e) != GOS_AGAIN && until == (w)->deadline)) break;                                                   \
+      (e) = realm_signals((e), until, (w)->deadline);                                                                  \
+    } while ((e) == GOS_AGAIN);                                                                                        \
+  } while (0)
+/* The same for a call that does not wait. */
+#define TRY(e, call)                                                                                                   \
+  do (e) = (call);                                                                                                     \
+  while ((e) == GOS_AGAIN && ((e) = realm_signals((e), GOS_NOW, GOS_NOW)) == GOS_AGAIN)
+static inline void wait_done(struct wait *w) {
+  if (UNLIKELY(w->ctx != NULL)) Py_CLEAR(w->ctx);
+}
+/* wait_done(), and the exception for a code: the context's for ENDED; a timeout for GOS_WOULDBLOCK too. NULL. */
+PyObject *wait_failed(int e, struct wait *w, const char *what);
+
+/* ---- context.c ---------------------------------------------------------------------------------- */
+extern PyTypeObject *Context_type;
+/* The ambient context of what runs here; borrowed, NULL: none. */
+context *context_ambient(void);
+/* NULL for one that never ends. */
+gos_ctx *context_core(context *c);
+/* Raises why c has ended. NULL. */
+PyObject *context_raise(context *c);
+/* Takes over x: a context of the core's own as an object. parent may be NULL. */
+PyObject *context_wrap(gos_ctx *x, context *parent);
+PyObject *context_done(PyObject *c);
+/* Is this the exception of a context that ended? */
+bool context_raised(PyObject *error);
+/* The core's goroutine for an after_func() could not start; where that was asked for. */
+extern PyTypeObject *AfterFunc_type;
+void after_func_start_failed(PyObject *o);
+void after_func_site(PyObject *o, char *buf, size_t n);
+int context_init(PyObject *module);
+extern PyMethodDef context_methods[];
 
 /* ---- errors.c ------------------------------------------------------------------- */
 extern PyObject *err_Error, *err_ChanClosed, *err_WouldBlock, *err_Deadlock, *err_Canceled, *err_DeadlineExceeded;
@@ -79,9 +150,6 @@ PyObject *raise_code(int code, const char *what);
 int read_seconds(PyObject *o, gos_ns *ns);
 /* timeout= (None: for ever) to a deadline. */
 int read_timeout(PyObject *o, gos_ns *deadline);
-/* (..., timeout=None, *, ctx=None): timeout is positional argument number first. */
-int read_wait(const char *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t first,
-              gos_ns *deadline);
 int time_init(PyObject *module);
 extern PyMethodDef time_methods[];
 
@@ -129,6 +197,11 @@ extern PyMethodDef go_methods[];
 /* ---- select.c, sync.c, runtime.c ----------------------------------------------------------- */
 int select_init(PyObject *module);
 extern PyMethodDef select_methods[];
+int atomic_init(PyObject *module);
+int pool_init(PyObject *module);
+int map_init(PyObject *module);
+int once_init(PyObject *module);
+int rate_init(PyObject *module);
 int sync_init(PyObject *module);
 void waitgroup_done(PyObject *wg);
 extern PyMethodDef runtime_methods[];

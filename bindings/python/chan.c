@@ -99,22 +99,26 @@ static PyObject *chan_receiver(chan *c, PyObject *ignored) {
 
 /* ---- sending ----------------------------------------------------------------------- */
 static PyObject *chan_send(chan *c, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
-  gos_ns deadline = GOS_FOREVER;
-  if (UNLIKELY(nargs != 1 || kwnames) && read_wait("send", args, nargs, kwnames, 1, &deadline) < 0) return NULL;
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
   if (UNLIKELY(realm_enter() < 0)) return NULL;
+  if (UNLIKELY(nargs != 1 || kwnames) && read_wait("send", args, nargs, kwnames, 1, &w) < 0) return NULL;
   PyObject *v = Py_NewRef(args[0]);
   int e;
-  WAIT(e, deadline, until, gos_chan_send_dl(c->ch, &v, until));
-  if (LIKELY(e == GOS_OK)) Py_RETURN_NONE;
+  WAIT(e, &w, until, gos_chan_send_dl(c->ch, &v, until));
+  if (LIKELY(e == GOS_OK)) {
+    wait_done(&w);
+    Py_RETURN_NONE;
+  }
   Py_DECREF(v);
-  return raise_code(e == GOS_WOULDBLOCK ? GOS_TIMEDOUT : e, e == GOS_CLOSED ? SEND_CLOSED : "send timed out");
+  return wait_failed(e, &w, e == GOS_CLOSED ? SEND_CLOSED : "send timed out");
 }
 
 static PyObject *chan_try_send(chan *c, PyObject *arg) {
   if (UNLIKELY(realm_enter_now() < 0)) return NULL;
   PyObject *v = Py_NewRef(arg);
   int e;
-  WAIT(e, GOS_NOW, until, gos_chan_send_dl(c->ch, &v, until));
+  TRY(e, gos_chan_send_dl(c->ch, &v, GOS_NOW));
   if (e == GOS_OK) Py_RETURN_TRUE;
   Py_DECREF(v);
   if (e == GOS_WOULDBLOCK) Py_RETURN_FALSE;
@@ -149,25 +153,29 @@ PyObject *chan_value(const chan *c, void *slot) {
 }
 
 static PyObject *chan_recv(chan *c, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
-  gos_ns deadline = GOS_FOREVER;
-  if (UNLIKELY(nargs || kwnames) && read_wait("recv", args, nargs, kwnames, 0, &deadline) < 0) return NULL;
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
   if (UNLIKELY(realm_enter() < 0)) return NULL;
+  if (UNLIKELY(nargs || kwnames) && read_wait("recv", args, nargs, kwnames, 0, &w) < 0) return NULL;
   PyObject *slot;
   int e;
-  WAIT(e, deadline, until, gos_chan_recv_dl(c->ch, &slot, until));
-  if (LIKELY(e == GOS_OK)) return chan_value(c, &slot);
-  return raise_code(e == GOS_WOULDBLOCK ? GOS_TIMEDOUT : e, e == GOS_CLOSED ? RECV_CLOSED : "recv timed out");
+  WAIT(e, &w, until, gos_chan_recv_dl(c->ch, &slot, until));
+  if (UNLIKELY(e < 0)) return wait_failed(e, &w, e == GOS_CLOSED ? RECV_CLOSED : "recv timed out");
+  wait_done(&w);
+  return chan_value(c, &slot);
 }
 
 static PyObject *chan_recv_ok(chan *c, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
-  gos_ns deadline = GOS_FOREVER;
-  if ((nargs || kwnames) && read_wait("recv_ok", args, nargs, kwnames, 0, &deadline) < 0) return NULL;
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
   if (realm_enter() < 0) return NULL;
+  if ((nargs || kwnames) && read_wait("recv_ok", args, nargs, kwnames, 0, &w) < 0) return NULL;
   PyObject *slot;
   int e;
-  WAIT(e, deadline, until, gos_chan_recv_dl(c->ch, &slot, until));
+  WAIT(e, &w, until, gos_chan_recv_dl(c->ch, &slot, until));
+  if (e < 0 && e != GOS_CLOSED) return wait_failed(e, &w, "recv timed out");
+  wait_done(&w);
   if (e == GOS_CLOSED) return PyTuple_Pack(2, Py_None, Py_False);
-  if (e < 0) return raise_code(e == GOS_WOULDBLOCK ? GOS_TIMEDOUT : e, "recv timed out");
   PyObject *v = chan_value(c, &slot);
   PyObject *pair = v ? PyTuple_Pack(2, v, Py_True) : NULL;
   Py_XDECREF(v);
@@ -184,19 +192,22 @@ static PyObject *chan_try_recv(chan *c, PyObject *const *args, Py_ssize_t nargs,
   if (UNLIKELY(realm_enter_now() < 0)) return NULL;
   PyObject *slot;
   int e;
-  WAIT(e, GOS_NOW, until, gos_chan_recv_dl(c->ch, &slot, until));
+  TRY(e, gos_chan_recv_dl(c->ch, &slot, GOS_NOW));
   if (e == GOS_OK) return chan_value(c, &slot);
   if (e == GOS_WOULDBLOCK && fallback) return Py_NewRef(fallback);
   return raise_code(e, e == GOS_CLOSED ? RECV_CLOSED : "nothing to receive");
 }
 
 static PyObject *chan_next(chan *c) {
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
   if (UNLIKELY(realm_enter() < 0)) return NULL;
   PyObject *slot;
   int e;
-  WAIT(e, GOS_FOREVER, until, gos_chan_recv_dl(c->ch, &slot, until));
-  if (LIKELY(e == GOS_OK)) return chan_value(c, &slot);
-  return e == GOS_CLOSED ? NULL : raise_code(e, "recv");
+  WAIT(e, &w, until, gos_chan_recv_dl(c->ch, &slot, until));
+  if (UNLIKELY(e < 0 && e != GOS_CLOSED)) return wait_failed(e, &w, "recv");
+  wait_done(&w);
+  return LIKELY(e == GOS_OK) ? chan_value(c, &slot) : NULL;
 }
 
 /* ---- looking at it ------------------------------------------------------------------------ */
@@ -229,9 +240,11 @@ static PyObject *chan_repr(chan *c) {
 PyObject *chan_of(PyObject *source) {
   if (PyObject_TypeCheck(source, RecvChan_type)) return Py_NewRef(source);
   if (Py_IS_TYPE(source, Goroutine_type)) return go_done(source);
+  if (Py_IS_TYPE(source, Context_type)) return context_done(source);
   PyObject *c = timer_chan(source);
   if (c || PyErr_Occurred()) return c;
-  return PyErr_Format(PyExc_TypeError, "cannot receive from %.100s: a RecvChan, Timer, Ticker or Goroutine is needed",
+  return PyErr_Format(PyExc_TypeError,
+                      "cannot receive from %.100s: a RecvChan, Timer, Ticker, Goroutine or Context is needed",
                       Py_TYPE(source)->tp_name);
 }
 
@@ -240,7 +253,8 @@ PyObject *chan_of(PyObject *source) {
   {"send", METHOD(chan_send), METH_FASTCALL | METH_KEYWORDS,                                                           \
    "send($self, v, /, timeout=None, *, ctx=None)\n--\n\n"                                                              \
    "Waits until v is received or buffered. timeout in seconds (None: for ever) raises TimeoutError.\n"                 \
-   "A closed channel raises ChanClosed. v stays with the caller when this raises. Go: ch <- v."},                      \
+   "A closed channel raises ChanClosed. Obeys ctx, or else the ambient context: raises its Canceled or\n"              \
+   "DeadlineExceeded. v stays with the caller when this raises. Go: ch <- v."},                                        \
       {"try_send", METHOD(chan_try_send), METH_O,                                                                      \
        "try_send($self, v, /)\n--\n\nSends v if that needs no waiting; says whether it did. A closed channel raises\n" \
        "ChanClosed. Go: select with default."},                                                                        \
@@ -255,10 +269,12 @@ PyObject *chan_of(PyObject *source) {
   {"recv", METHOD(chan_recv), METH_FASTCALL | METH_KEYWORDS,                                                           \
    "recv($self, timeout=None, *, ctx=None)\n--\n\n"                                                                    \
    "Waits for a value. timeout in seconds (None: for ever) raises TimeoutError; a channel that is closed\n"            \
-   "and drained raises ChanClosed. Go: v := <-ch."},                                                                   \
+   "and drained raises ChanClosed. Obeys ctx, or else the ambient context: raises its Canceled or\n"                   \
+   "DeadlineExceeded. Go: v := <-ch."},                                                                                \
       {"recv_ok", METHOD(chan_recv_ok), METH_FASTCALL | METH_KEYWORDS,                                                 \
        "recv_ok($self, timeout=None, *, ctx=None)\n--\n\n"                                                             \
-       "(value, True), or (None, False) when the channel is closed and drained. Go: v, ok := <-ch."},                  \
+       "(value, True), or (None, False) when the channel is closed and drained. Otherwise as recv().\n"                \
+       "Go: v, ok := <-ch."},                                                                                          \
   {                                                                                                                    \
     "try_recv", METHOD(chan_try_recv), METH_FASTCALL | METH_KEYWORDS,                                                  \
         "A value if one is ready, else default; without default WouldBlock is raised. A channel that is closed\n"      \

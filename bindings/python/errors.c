@@ -17,7 +17,7 @@ static PyObject *raise_deadlock(void) {
   return NULL;
 }
 
-/* interrupt() names the type; a context will name itself later. */
+/* interrupt() names the type. For contexts see context_raise(). */
 static PyObject *raise_canceled(void) {
   PyObject *type = go_interrupt_type();
   if (type)
@@ -72,10 +72,14 @@ int errors_init(PyObject *m) {
                            err_Error, report);
   err_Canceled = add_error(m, "gossamer.Canceled",
                            "A wait was ended by Goroutine.interrupt() or a context. Not an Exception, so that\n"
-                           "'except Exception' does not swallow it.",
+                           "'except Exception' does not swallow it.\n\n"
+                           "ctx: the context that the wait obeyed, None for an interrupt; cause: the exception\n"
+                           "given to cancel(), or None.",
                            PyExc_BaseException, ctx);
   if (!err_Canceled) return -1;
-  err_DeadlineExceeded = add_error(m, "gossamer.DeadlineExceeded", "A context's deadline passed.", err_Canceled, NULL);
+  err_DeadlineExceeded =
+      add_error(m, "gossamer.DeadlineExceeded", "A context's deadline passed. Timeouts raise the builtin TimeoutError.",
+                err_Canceled, NULL);
   Py_DECREF(report);
   Py_DECREF(ctx);
   return err_ChanClosed && err_WouldBlock && err_Deadlock && err_DeadlineExceeded ? 0 : -1;

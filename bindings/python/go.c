@@ -171,7 +171,7 @@ static void end(goroutine *g, PyObject *result, PyObject *error) {
   g->state = NULL;
   list_remove(g);
   g->ended = true;
-  if (UNLIKELY(error != NULL)) {
+  if (UNLIKELY(error != NULL) && !context_raised(error)) { /* that it obeyed its context is no news */
     list_add(&uncollected, g);
     if (Py_REFCNT(g) == 1) report(g); /* nobody holds a handle */
   }
@@ -320,15 +320,17 @@ static PyObject *outcome(goroutine *g) {
 }
 
 static PyObject *goroutine_join(goroutine *g, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
-  gos_ns deadline = GOS_FOREVER;
-  if (UNLIKELY(nargs || kwnames) && read_wait("join", args, nargs, kwnames, 0, &deadline) < 0) return NULL;
-  if (g->ended) return outcome(g);
-  if (UNLIKELY(realm_enter() < 0)) return NULL;
-  if (UNLIKELY(state_here->g == g)) return PyErr_Format(PyExc_RuntimeError, "a goroutine cannot join itself");
-  int e;
-  WAIT(e, deadline, until, gos_join(g->h, until));
-  if (LIKELY(e == GOS_OK)) return outcome(g);
-  return raise_code(e == GOS_WOULDBLOCK ? GOS_TIMEDOUT : e, "join timed out");
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
+  if (UNLIKELY(!g->ended && realm_enter() < 0)) return NULL;
+  if (UNLIKELY(state_here && state_here->g == g))
+    return PyErr_Format(PyExc_RuntimeError, "a goroutine cannot join itself");
+  if (UNLIKELY(nargs || kwnames) && read_wait("join", args, nargs, kwnames, 0, &w) < 0) return NULL;
+  int e = GOS_OK;
+  if (!g->ended || (state_here && (w.given || wait_ambient))) WAIT(e, &w, until, gos_join(g->h, until));
+  if (UNLIKELY(e < 0)) return wait_failed(e, &w, "join timed out");
+  wait_done(&w);
+  return outcome(g);
 }
 
 static PyObject *goroutine_exception(goroutine *g, PyObject *ignored) {
@@ -551,7 +553,8 @@ static PyMethodDef methods[] = {
     {"join", METHOD(goroutine_join), METH_FASTCALL | METH_KEYWORDS,
      "join($self, timeout=None, *, ctx=None)\n--\n\n"
      "Waits until it has ended; its result, or its exception raised again. timeout in seconds (None: for\n"
-     "ever) raises TimeoutError. May be called by any goroutine or thread, any number of times."},
+     "ever) raises TimeoutError. Obeys ctx, or else the ambient context: raises its Canceled or\n"
+     "DeadlineExceeded. May be called by any goroutine or thread, any number of times."},
     {"exception", METHOD(goroutine_exception), METH_NOARGS,
      "exception($self, /)\n--\n\nThe exception it ended with; None when it returned, or has not ended. Does not wait."},
     {"interrupt", METHOD(goroutine_interrupt), METH_FASTCALL | METH_KEYWORDS,
@@ -587,7 +590,8 @@ static PyType_Slot slots[] = {
     {Py_tp_doc,
      "A goroutine, as go() returns it. Keeping it is optional: dropping it leaves the goroutine running.\n\n"
      "An exception that nobody collects (join, exception) is reported on stderr: when the goroutine ends if no\n"
-     "handle is held, else when the handle is dropped, at the latest when the program ends."},
+     "handle is held, else when the handle is dropped, at the latest when the program ends. The Canceled of a\n"
+     "context that ended is not reported."},
     {0, NULL},
 };
 static PyType_Spec spec = {

@@ -45,11 +45,12 @@ PyMODINIT_FUNC PyInit__gossamer(void) {
   }
   PyObject *m = PyModule_Create(&definition);
   if (!m) return NULL;
-  PyMethodDef *tables[] = {realm_methods, go_methods, select_methods, time_methods, runtime_methods};
+  PyMethodDef *tables[] = {realm_methods, go_methods, select_methods, time_methods, context_methods, runtime_methods};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
     if (PyModule_AddFunctions(m, tables[i]) < 0) goto fail;
   if (realm_init(m) < 0 || errors_init(m) < 0 || chan_init(m) < 0 || go_init(m) < 0 || select_init(m) < 0 ||
-      time_init(m) < 0 || sync_init(m) < 0 || close_at_exit(m) < 0 ||
+      time_init(m) < 0 || sync_init(m) < 0 || context_init(m) < 0 || atomic_init(m) < 0 || pool_init(m) < 0 ||
+      map_init(m) < 0 || once_init(m) < 0 || rate_init(m) < 0 || close_at_exit(m) < 0 ||
       PyModule_AddStringConstant(m, "__version__", GOS_VERSION) < 0)
     goto fail;
   return m;

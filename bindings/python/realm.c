@@ -152,6 +152,8 @@ static void host_start_failed(void *u, void *arg) {
   PyObject *o = arg;
   if (Py_IS_TYPE(o, Goroutine_type))
     go_start_failed(o);
+  else if (Py_IS_TYPE(o, AfterFunc_type))
+    after_func_start_failed(o);
   else
     timer_start_failed(o);
 }
@@ -163,6 +165,8 @@ static void host_site(void *u, void *arg, char *buf, size_t n) {
     snprintf(buf, n, "%s", "");
   else if (Py_IS_TYPE(o, Goroutine_type))
     go_site(o, buf, n);
+  else if (Py_IS_TYPE(o, AfterFunc_type))
+    after_func_site(o, buf, n);
   else
     timer_site(o, buf, n);
 }

@@ -38,12 +38,14 @@ static PyObject *wg_done(waitgroup *w, PyObject *ignored) {
 void waitgroup_done(PyObject *o) { gos_waitgroup_done(&((waitgroup *)o)->wg); }
 
 static PyObject *wg_wait(waitgroup *w, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
-  gos_ns deadline = GOS_FOREVER;
-  if ((nargs || kwnames) && read_wait("wait", args, nargs, kwnames, 0, &deadline) < 0) return NULL;
+  struct wait wait;
+  wait_init(&wait, GOS_FOREVER);
   if (realm_enter() < 0) return NULL;
+  if ((nargs || kwnames) && read_wait("wait", args, nargs, kwnames, 0, &wait) < 0) return NULL;
   int e;
-  WAIT(e, deadline, until, gos_waitgroup_wait_dl(&w->wg, until));
-  if (e < 0) return raise_code(e == GOS_WOULDBLOCK ? GOS_TIMEDOUT : e, "wait timed out");
+  WAIT(e, &wait, until, gos_waitgroup_wait_dl(&w->wg, until));
+  if (e < 0) return wait_failed(e, &wait, "wait timed out");
+  wait_done(&wait);
   Py_RETURN_NONE;
 }
 
@@ -63,18 +65,28 @@ typedef struct {
   PyObject *weak;
 } mutex;
 
-static int mutex_take(gos_mutex *mu, gos_ns deadline) {
+static int mutex_take(gos_mutex *mu, struct wait *w) {
   int e;
-  WAIT(e, deadline, until, gos_mutex_lock_dl(mu, until));
-  if (LIKELY(e == GOS_OK)) return 0;
-  raise_code(e == GOS_WOULDBLOCK ? GOS_TIMEDOUT : e, "lock timed out");
-  return -1;
+  WAIT(e, w, until, gos_mutex_lock_dl(mu, until));
+  if (UNLIKELY(e < 0)) {
+    wait_failed(e, w, "lock timed out");
+    return -1;
+  }
+  wait_done(w);
+  return 0;
+}
+static int mutex_take_forever(gos_mutex *mu) {
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
+  return mutex_take(mu, &w);
 }
 
 static PyObject *mutex_lock(mutex *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
-  gos_ns deadline = GOS_FOREVER;
-  if ((nargs || kwnames) && read_wait("lock", args, nargs, kwnames, 0, &deadline) < 0) return NULL;
-  if (UNLIKELY(realm_enter() < 0) || mutex_take(&m->mu, deadline) < 0) return NULL;
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
+  if (UNLIKELY(realm_enter() < 0)) return NULL;
+  if (UNLIKELY(nargs || kwnames) && read_wait("lock", args, nargs, kwnames, 0, &w) < 0) return NULL;
+  if (mutex_take(&m->mu, &w) < 0) return NULL;
   Py_RETURN_NONE;
 }
 
@@ -94,7 +106,7 @@ static PyObject *mutex_unlock(mutex *m, PyObject *ignored) {
 
 static PyObject *mutex_enter(mutex *m, PyObject *ignored) {
   (void)ignored;
-  if (UNLIKELY(realm_enter() < 0) || mutex_take(&m->mu, GOS_FOREVER) < 0) return NULL;
+  if (UNLIKELY(realm_enter() < 0) || mutex_take_forever(&m->mu) < 0) return NULL;
   return Py_NewRef(m);
 }
 static PyObject *mutex_exit(mutex *m, PyObject *const *args, Py_ssize_t nargs) {
@@ -114,7 +126,7 @@ static PyObject *once_do(once *o, PyObject *fn) {
   if (o->once.done) Py_RETURN_NONE;
   if (!PyCallable_Check(fn))
     return PyErr_Format(PyExc_TypeError, "do() needs a callable, not %.100s", Py_TYPE(fn)->tp_name);
-  if (realm_enter() < 0 || mutex_take(&o->once.mu, GOS_FOREVER) < 0) return NULL;
+  if (realm_enter() < 0 || mutex_take_forever(&o->once.mu) < 0) return NULL;
   PyObject *r = o->once.done ? Py_NewRef(Py_None) : PyObject_CallNoArgs(fn);
   o->once.done = 1; /* also when fn raised, as Go has it for a panic */
   gos_mutex_unlock(&o->once.mu);
@@ -152,7 +164,7 @@ static PyMethodDef waitgroup_methods[] = {
     {"done", METHOD(wg_done), METH_NOARGS, "done($self, /)\n--\n\nadd(-1)."},
     {"wait", METHOD(wg_wait), METH_FASTCALL | METH_KEYWORDS,
      "wait($self, timeout=None, *, ctx=None)\n--\n\nWaits until the counter is zero. timeout in seconds raises "
-     "TimeoutError."},
+     "TimeoutError;\nobeys ctx, or else the ambient context. Go: WaitGroup.Wait."},
     {"go", METHOD(wg_go), METH_FASTCALL | METH_KEYWORDS,
      "go($self, fn, /, *args, **kwargs)\n--\n\nadd(), and a goroutine that calls done() at its end. Go: WaitGroup.Go."},
     REFUSE_COPY,
@@ -160,8 +172,8 @@ static PyMethodDef waitgroup_methods[] = {
 };
 static PyMethodDef mutex_methods[] = {
     {"lock", METHOD(mutex_lock), METH_FASTCALL | METH_KEYWORDS,
-     "lock($self, timeout=None, *, ctx=None)\n--\n\nWaits for the mutex. timeout in seconds raises TimeoutError. It "
-     "has no owner: a\n"
+     "lock($self, timeout=None, *, ctx=None)\n--\n\nWaits for the mutex. timeout in seconds raises TimeoutError; "
+     "obeys ctx, or else\nthe ambient context. It has no owner: a\n"
      "second lock() by the same goroutine waits for ever. Go: Mutex.Lock."},
     {"try_lock", METHOD(mutex_try_lock), METH_NOARGS,
      "try_lock($self, /)\n--\n\nLocks if that needs no waiting; says whether it did."},

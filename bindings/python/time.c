@@ -44,45 +44,26 @@ int read_timeout(PyObject *o, gos_ns *deadline) {
   return 0;
 }
 
-int read_wait(const char *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t first,
-              gos_ns *deadline) {
-  if (nargs < first || nargs > first + 1) {
-    PyErr_Format(PyExc_TypeError, "%s() takes %zd to %zd positional arguments but %zd were given", fn, first, first + 1,
-                 nargs);
-    return -1;
-  }
-  if (nargs == first + 1 && read_timeout(args[first], deadline) < 0) return -1;
-  for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); i++) {
-    PyObject *name = PyTuple_GET_ITEM(kwnames, i), *value = args[nargs + i];
-    if (nargs == first && PyUnicode_CompareWithASCIIString(name, "timeout") == 0) {
-      if (read_timeout(value, deadline) < 0) return -1;
-    } else if (PyUnicode_CompareWithASCIIString(name, "ctx") == 0) {
-      if (value == Py_None) continue;
-      PyErr_Format(PyExc_TypeError, "%s(): ctx must be None, not %.100s", fn, Py_TYPE(value)->tp_name);
-      return -1;
-    } else {
-      PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", fn, name);
-      return -1;
-    }
-  }
-  return 0;
-}
-
 /* ---- sleep -------------------------------------------------------------------------------- */
 static int sleep_until(gos_ns until, gos_ns deadline) {
   int e = gos_sleep(until == GOS_FOREVER ? GOS_FOREVER : until - gos_now());
   return e == GOS_OK && until != deadline ? GOS_TIMEDOUT : e;
 }
 
-static PyObject *time_sleep(PyObject *self, PyObject *arg) {
+static PyObject *time_sleep(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
   (void)self;
   gos_ns d;
   int e;
-  if (read_seconds(arg, &d) < 0 || realm_enter() < 0) return NULL;
-  if (d <= 0) Py_RETURN_NONE;
-  gos_ns deadline = deadline_after(d);
-  WAIT(e, deadline, until, sleep_until(until, deadline));
-  if (e < 0) return raise_code(e, "sleep");
+  struct wait w;
+  wait_init(&w, GOS_FOREVER);
+  if (nargs != 1) return PyErr_Format(PyExc_TypeError, "sleep() takes 1 positional argument but %zd were given", nargs);
+  if (read_seconds(args[0], &d) < 0 || realm_enter() < 0) return NULL;
+  if (kwnames && read_waits("sleep", args + 1, kwnames, false, &w) < 0) return NULL;
+  w.deadline = d > 0 ? deadline_after(d) : GOS_NOW;
+  w.tried = true;
+  WAIT(e, &w, until, until == GOS_NOW ? GOS_OK : sleep_until(until, w.deadline));
+  if (e < 0) return wait_failed(e, &w, "sleep");
+  wait_done(&w);
   Py_RETURN_NONE;
 }
 
@@ -304,8 +285,9 @@ fail:
 
 /* ---- module ---------------------------------------------------------------------------------------- */
 PyMethodDef time_methods[] = {
-    {"sleep", time_sleep, METH_O,
-     "sleep(d, /)\n--\n\nLets at least d seconds pass; at once for d <= 0, for ever for inf. Go: time.Sleep."},
+    {"sleep", METHOD(time_sleep), METH_FASTCALL | METH_KEYWORDS,
+     "sleep(d, /, *, ctx=None)\n--\n\nLets at least d seconds pass; at once for d <= 0, for ever for inf. Obeys ctx, "
+     "or else the\nambient context: raises its Canceled or DeadlineExceeded. Go: time.Sleep."},
     {"after", time_after, METH_O,
      "after(d, /)\n--\n\nA channel that gives the time (of time.monotonic()) once, d seconds from now. Go: "
      "time.After."},

@@ -297,6 +297,9 @@ typedef struct gos_once {
 /* fn(arg) for the first caller only; all callers return after it. fn that leaves by gos_goexit or
    gos_panic counts as done. Called for the same Once from inside fn it waits for ever. */
 void gos_once_do(gos_once *o, void (*fn)(void *), void *arg);
+/* The same, but waits for another caller's fn only so long: GOS_OK: it has been done. GOS_TIMEDOUT,
+   GOS_WOULDBLOCK, GOS_CANCELED: it is still being done. A call that is the first runs fn in any case. */
+int gos_once_do_dl(gos_once *o, void (*fn)(void *), void *arg, gos_ns deadline);
 
 /* ---- pool: things that are made again more dearly than kept -------------------------- */
 /* make (may be NULL) gives a new item, drop (may be NULL) ends one; both are called with no lock held,
@@ -409,15 +412,30 @@ int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop);
 /* 1: f will not run; 0: it has started. Frees the handle in either case. */
 int gos_ctx_stop(void *stop);
 /* The blocking calls obeying a context: GOS_CANCELED when it was cancelled, GOS_TIMEDOUT when its
-   deadline passed, and nothing was sent, received or locked. One that had ended before wins over
-   what could be done at once. NULL, the background: the plain call. */
+   deadline passed, and nothing was sent, received, taken or locked. One that had ended before wins over
+   what could be done at once. NULL, the background: the plain call. Those of groups, semaphores and so on
+   stand beside their plain forms below, those of sockets in gossamer/net.h. */
 int gos_chan_send_ctx(gos_chan *c, const void *v, gos_ctx *x);
 int gos_chan_recv_ctx(gos_chan *c, void *out, gos_ctx *x);
 int gos_select_ctx(gos_case *cases, int n, gos_ctx *x);
+int gos_select_ordered_ctx(gos_case *cases, int n, gos_ctx *x);
 int gos_sleep_ctx(gos_ns d, gos_ctx *x);
 int gos_join_ctx(gos_g *g, gos_ctx *x);
+int gos_fd_wait_ctx(int fd, int events, gos_ctx *x);
 int gos_mutex_lock_ctx(gos_mutex *mu, gos_ctx *x);
+int gos_rwmutex_lock_ctx(gos_rwmutex *rw, gos_ctx *x);
+int gos_rwmutex_rlock_ctx(gos_rwmutex *rw, gos_ctx *x);
 int gos_waitgroup_wait_ctx(gos_waitgroup *wg, gos_ctx *x);
+/* Whatever they give the lock is held again; to get it back they wait, whether the context has ended or not. */
+int gos_cond_wait_ctx(gos_cond *c, gos_mutex *mu, gos_ctx *x);
+int gos_cond_wait_rw_ctx(gos_cond *c, gos_rwmutex *rw, gos_ctx *x);
+int gos_cond_wait_r_ctx(gos_cond *c, gos_rwmutex *rw, gos_ctx *x);
+int gos_once_do_ctx(gos_once *o, void (*fn)(void *), void *arg, gos_ctx *x); /* fn itself does not obey it */
+/* A context that also ends when one of the signals comes (n = 0: any), with GOS_CANCELED and the signal's
+   number as its cause. Until it is given to gos_cancel() or released, the signals are caught as by
+   gos_signal_notify(), also after it has ended: cancel it then, for a second Ctrl-C to work as usual.
+   NULL, and *err (if given) why, as from gos_signal_notify(). Go: signal.NotifyContext. */
+gos_ctx *gos_signal_ctx(gos_ctx *p, const int *sigs, int n, int *err);
 
 /* ---- errgroup: goroutines that work on one thing. Go: golang.org/x/sync/errgroup ----------- */
 /* With a context of its own below parent (NULL: the background), which the first error and the end
@@ -430,6 +448,7 @@ void gos_errgroup_free(gos_errgroup *g);
    gos_interrupt()). One that leaves through gos_goexit() counts as without error. GOS_OK; or
    GOS_NOMEM, GOS_INVAL, and fn does not run. */
 int gos_errgroup_go(gos_errgroup *g, int (*fn)(void *), void *arg);
+int gos_errgroup_go_ctx(gos_errgroup *g, int (*fn)(void *), void *arg, gos_ctx *x);
 /* The same, but GOS_WOULDBLOCK instead of waiting. */
 int gos_errgroup_try_go(gos_errgroup *g, int (*fn)(void *), void *arg);
 /* At most n at once; below 0: no limit; 0: none can start. GOS_PERM while goroutines run. */
@@ -438,7 +457,8 @@ int gos_errgroup_set_limit(gos_errgroup *g, int n);
    itself may give GOS_CANCELED (gos_interrupt), GOS_TIMEDOUT, GOS_WOULDBLOCK: the context goes on. */
 int gos_errgroup_wait(gos_errgroup *g);
 int gos_errgroup_wait_dl(gos_errgroup *g, gos_ns deadline);
-gos_ctx *gos_errgroup_ctx(gos_errgroup *g); /* borrowed */
+int gos_errgroup_wait_ctx(gos_errgroup *g, gos_ctx *x); /* x, not the group's own context, which wait ends */
+gos_ctx *gos_errgroup_ctx(gos_errgroup *g);             /* borrowed */
 /* How many errors there have been, and the first n of them, in the order in which they came. */
 int gos_errgroup_errors(gos_errgroup *g, int *out, int n);
 
@@ -467,6 +487,9 @@ void gos_flight_free(gos_flight *f); /* calls that still run end as usual */
    gos_goexit(), the others get GOS_CANCELED and NULL. The key is copied. val, shared may be NULL.
    GOS_NOMEM, GOS_INVAL: fn did not run. */
 int gos_flight_do(gos_flight *f, const char *key, int (*fn)(void *arg, void **val), void *arg, void **val, int *shared);
+/* The same; the wait for another's call obeys x, an fn that runs does not. */
+int gos_flight_do_ctx(gos_flight *f, const char *key, int (*fn)(void *arg, void **val), void *arg, void **val,
+                      int *shared, gos_ctx *x);
 /* The same, fn in a goroutine of its own: a channel that will give one struct gos_flight_result; to
    be released. NULL: no memory, or an argument is NULL. */
 gos_chan *gos_flight_do_chan(gos_flight *f, const char *key, int (*fn)(void *arg, void **val), void *arg);

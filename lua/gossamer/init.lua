@@ -45,4 +45,22 @@ function gos.once_value(f)
   return once(f, "once_value")
 end
 
+function gos.leaks(known)
+  local expected = { [gos.goid()] = true, [gos.goroutines()[1]:id()] = true }
+  for _, g in ipairs(known or {}) do expected[g:id()] = true end
+  local left
+  for _ = 1, 100 do -- turns for those that are about to end; what never waits is no leak
+    local busy = false
+    left = {}
+    for _, g in ipairs(gos.goroutines()) do
+      if not expected[g:id()] then
+        if g:status() == "waiting" then left[#left + 1] = g else busy = true end
+      end
+    end
+    if not busy then break end
+    gos.gosched()
+  end
+  return left
+end
+
 return gos

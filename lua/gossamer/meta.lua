@@ -1,9 +1,11 @@
 ---@meta gossamer
 --- What `require "gossamer"` gives, for editors and documentation. This file is never run.
 ---
---- Durations and times are seconds (numbers). A timeout `t` may be left out (wait for ever); 0 or
---- less means do not wait; `math.huge` is for ever; NaN is refused. What a program has to expect is
---- `nil` and a word ("closed", "timeout", "canceled", "empty"); misuse is an error.
+--- Durations and times are seconds (numbers). Every call that may wait takes a last argument `t`:
+--- seconds, or a context that ends the wait ("timeout" by its deadline, "canceled" otherwise; one
+--- that had ended before wins over what could be done at once). It may be left out (wait for ever);
+--- 0 or less means do not wait; `math.huge` is for ever; NaN is refused. What a program has to
+--- expect is `nil` and a word ("closed", "timeout", "canceled", "empty"); misuse is an error.
 ---
 --- Every call that may wait, waits for its goroutine only, wherever it stands: in a comparator, a
 --- `string.gsub` function, a metamethod, an iterator, `pcall`, `require`, a coroutine. In a
@@ -14,7 +16,10 @@
 
 -- luacheck: ignore 212 241
 
+---@alias gossamer.t number|gossamer.Context seconds, or a context
+
 ---@class gossamer
+---@field atomic gossamer.atomic
 ---@field null gossamer.null stands for nil in channels, which cannot carry nil
 ---@field nilchan gossamer.Chan Go's nil channel: send and receive wait for ever; never ready in a select
 ---@field net gossamer.net sockets, names and pipes
@@ -85,6 +90,20 @@ function gos.goroutines() end
 ---@field stack_bytes integer address space of the stacks
 ---@field anchored integer values in channels, goroutines and timers of this state
 
+--- The state's goroutines stay on its one thread anyway; these exist for programs that say so.
+--- Go: `runtime.LockOSThread`.
+function gos.lock_os_thread() end
+
+--- Undoes `lock_os_thread()`. Go: `runtime.UnlockOSThread`.
+function gos.unlock_os_thread() end
+
+--- Goroutines that are left over: those of this state that wait, once all others have had time to end,
+--- but for main, the caller, and those in known. Waits for nothing but other goroutines' turns. Go:
+--- `goleak.Find`.
+---@param known? gossamer.Goroutine[] what `goroutines()` gave before
+---@return gossamer.Goroutine[]
+function gos.leaks(known) end
+
 --- What the runtime has done and has.
 ---@return gossamer.stats
 function gos.stats() end
@@ -99,7 +118,7 @@ function gos.on_panic(policy) end
 local Goroutine = {}
 
 --- Waits for the end. Errors: "a goroutine cannot join itself".
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil ok nil: it failed, or has not ended
 ---@return any ... its results; or its error (or "timeout", "canceled") and the traceback
 function Goroutine:join(t) end
@@ -113,12 +132,15 @@ function Goroutine:done() end
 ---@return boolean false: it has ended
 function Goroutine:interrupt(err) end
 
+--- Its number, which is never used twice.
 ---@return integer
 function Goroutine:id() end
 
+--- What it was called in `go{...}`.
 ---@return string|nil
 function Goroutine:name() end
 
+--- What it does, and if it waits, for what.
 ---@return "runnable"|"running"|"waiting"|"dead"
 ---@return string|nil reason in Go's words: "chan receive", "select", ...
 function Goroutine:status() end
@@ -149,7 +171,7 @@ function gos.chan(cap, name) end
 --- Waits until a receiver or the buffer takes v. A value that was not sent stays the caller's.
 --- Errors: "send on closed channel"; nil (use gos.null). Go: `ch <- v`.
 ---@param v any
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return nil|"timeout"|"canceled" why
 function SendChan:send(v, t) end
@@ -164,7 +186,7 @@ function SendChan:try_send(v) end
 function SendChan:close() end
 
 --- Waits for a value. Go: `v, ok := <-ch`.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return any v
 ---@return nil|"closed"|"timeout"|"canceled" why there is no value
 function RecvChan:recv(t) end
@@ -174,9 +196,11 @@ function RecvChan:recv(t) end
 ---@return nil|"empty"|"closed" why there is no value
 function RecvChan:try_recv() end
 
+--- How many values it has room for.
 ---@return integer
 function Chan:cap() end
 
+--- Whether it has been closed; there may be values inside.
 ---@return boolean
 function Chan:closed() end
 
@@ -194,6 +218,7 @@ function Chan:receiver() end
 ---@field [integer] gossamer.RecvChan|gossamer.Case|false the cases; false: no case
 ---@field default? true|function chosen when no case is ready; a function is called
 ---@field timeout? number seconds
+---@field ctx? gossamer.Context ends the wait
 ---@field ordered? boolean the first ready case wins, instead of any with equal chance
 
 --- Waits until one of the cases can go on, and does exactly that one. Errors: "send on closed
@@ -217,11 +242,12 @@ function gos.recv(ch, fn) end
 ---@return gossamer.Case
 function gos.send(ch, v, fn) end
 
---- Waits. Go: `time.Sleep`.
+--- Waits, unless t ends it early. Go: `time.Sleep`.
 ---@param s number seconds
+---@param t? gossamer.t
 ---@return true|nil
----@return nil|"canceled" why
-function gos.sleep(s) end
+---@return nil|"timeout"|"canceled" why
+function gos.sleep(s, t) end
 
 --- Seconds of a clock that never goes back; its zero means nothing.
 ---@return number
@@ -263,9 +289,95 @@ function gos.after_func(s, f, ...) end
 ---@return boolean pending false: it had fired, or was stopped
 function Timer:stop() end
 
+--- It fires s from now. No stale time is received afterwards.
 ---@param s number seconds
 ---@return boolean pending
 function Timer:reset(s) end
+
+---@class gossamer.Context what may be given up together; at the end of a scope (`<close>`) it is cancelled
+local Context = {}
+
+--- Never ends, has no values. Go: `context.Background`.
+---@return gossamer.Context
+function gos.background() end
+
+--- Ends when its parent does, or by `cancel()`. Go: `context.WithCancelCause`.
+---@param parent? gossamer.Context the background
+---@return gossamer.Context
+function gos.with_cancel(parent) end
+
+--- Ends s from now at the latest. Go: `context.WithTimeoutCause`.
+---@param s number seconds
+---@param parent? gossamer.Context
+---@param cause? any what `cause()` gives if it is this that ends it
+---@return gossamer.Context
+function gos.with_timeout(s, parent, cause) end
+
+--- Ends at the time t at the latest. Go: `context.WithDeadlineCause`.
+---@param t number seconds on the clock of `now()`
+---@param parent? gossamer.Context
+---@param cause? any
+---@return gossamer.Context
+function gos.with_deadline(t, parent, cause) end
+
+--- The same context with a value more. It cannot be cancelled by itself. Keys are compared as by
+--- `rawequal`. Values belong to the Lua state in which they were given. Go: `context.WithValue`.
+---@param k any not nil
+---@param v any
+---@param parent? gossamer.Context
+---@return gossamer.Context
+function gos.with_value(k, v, parent) end
+
+--- For cleaning up: ends s after its parent has ended, with the parent's error and cause.
+---@param s number seconds
+---@param parent? gossamer.Context
+---@return gossamer.Context
+function gos.with_grace(s, parent) end
+
+--- The parent's values without its end. Go: `context.WithoutCancel`.
+---@param parent? gossamer.Context
+---@return gossamer.Context
+function gos.without_cancel(parent) end
+
+--- Ends when one of the two does, with its error and cause; values of a, then of b. Errors: more than
+--- 64 merged into one another.
+---@param a gossamer.Context
+---@param b gossamer.Context
+---@return gossamer.Context
+function gos.merge(a, b) end
+
+--- A channel that is closed when it has ended; the nil channel for one that never ends. Go: `ctx.Done()`.
+---@return gossamer.RecvChan
+function Context:done() end
+
+--- nil until it has ended. Go: `ctx.Err()`.
+---@return nil|"canceled"|"deadline exceeded"
+function Context:err() end
+
+--- nil until it has ended; then what was given to the `cancel()` or deadline that ended it, or its
+--- error. Of notify_context: "signal: NAME". Go: `context.Cause`.
+---@return any
+function Context:cause() end
+
+--- The value of the nearest key, or nil. Go: `ctx.Value()`.
+---@param k any
+---@return any
+function Context:value(k) end
+
+--- When it will end at the latest, on the clock of `now()`; nil: no deadline. Go: `ctx.Deadline()`.
+---@return number|nil
+function Context:deadline() end
+
+--- Ends it and all below it; the first cause stays. Nothing happens to one that cannot be cancelled
+--- (background, with_value, without_cancel). Go: `CancelCauseFunc`.
+---@param cause? any
+function Context:cancel(cause) end
+
+--- Calls `f(...)` in a goroutine of its own once the context has ended. Go: `context.AfterFunc`.
+---@param f function
+---@param ... any
+---@return fun(): boolean stop true: f will not run
+function Context:after_func(f, ...) end
 
 ---@class gossamer.Mutex
 local Mutex = {}
@@ -274,11 +386,13 @@ local Mutex = {}
 ---@return gossamer.Mutex
 function gos.mutex() end
 
----@param t? number seconds
+--- Locks it.
+---@param t? gossamer.t
 ---@return true|nil
 ---@return nil|"timeout"|"canceled" why
 function Mutex:lock(t) end
 
+--- Locks it if that is possible at once.
 ---@return boolean
 function Mutex:try_lock() end
 
@@ -286,10 +400,104 @@ function Mutex:try_lock() end
 function Mutex:unlock() end
 
 --- Locks; `local _ <close> = mu:guard()` unlocks at the end of the scope.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.Mutex|nil
 ---@return nil|"timeout"|"canceled" why
 function Mutex:guard(t) end
+
+---@class gossamer.RWMutex many readers or one writer; `<close>` of a `guard()` unlocks it
+local RWMutex = {}
+
+---@class gossamer.RLocker an RWMutex as a lock for reading; `<close>` of a `rguard()` unlocks it
+local RLocker = {}
+
+--- A writer that waits keeps new readers out. Go: `sync.RWMutex`.
+---@return gossamer.RWMutex
+function gos.rwmutex() end
+
+--- Locks for writing.
+---@param t? gossamer.t
+---@return true|nil
+---@return nil|"timeout"|"canceled" why
+function RWMutex:lock(t) end
+
+--- Locks for writing if that is possible at once.
+---@return boolean
+function RWMutex:try_lock() end
+
+--- Any goroutine may do it. Errors: "unlock of unlocked RWMutex".
+function RWMutex:unlock() end
+
+--- Locks for reading.
+---@param t? gossamer.t
+---@return true|nil
+---@return nil|"timeout"|"canceled" why
+function RWMutex:rlock(t) end
+
+--- Locks for reading if that is possible at once.
+---@return boolean
+function RWMutex:try_rlock() end
+
+--- Any goroutine may do it. Errors: "runlock of unlocked RWMutex".
+function RWMutex:runlock() end
+
+--- Locks for writing; `local _ <close> = rw:guard()` unlocks at the end of the scope.
+---@param t? gossamer.t
+---@return gossamer.RWMutex|nil
+---@return nil|"timeout"|"canceled" why
+function RWMutex:guard(t) end
+
+--- Locks for reading; `local _ <close> = rw:rguard()` unlocks at the end of the scope.
+---@param t? gossamer.t
+---@return gossamer.RLocker|nil
+---@return nil|"timeout"|"canceled" why
+function RWMutex:rguard(t) end
+
+--- The same mutex as a lock for reading. Go: `RLocker`.
+---@return gossamer.RLocker
+function RWMutex:reader() end
+
+--- Locks for reading.
+---@param t? gossamer.t
+---@return true|nil
+---@return nil|"timeout"|"canceled" why
+function RLocker:lock(t) end
+
+--- Locks for reading if that is possible at once.
+---@return boolean
+function RLocker:try_lock() end
+
+--- Unlocks for reading.
+function RLocker:unlock() end
+
+--- As `rguard()`.
+---@param t? gossamer.t
+---@return gossamer.RLocker|nil
+---@return nil|"timeout"|"canceled" why
+function RLocker:guard(t) end
+
+---@class gossamer.Cond
+---@field L gossamer.Mutex|gossamer.RWMutex|gossamer.RLocker its lock
+local Cond = {}
+
+--- Go: `sync.NewCond`.
+---@param mu? gossamer.Mutex|gossamer.RWMutex|gossamer.RLocker a mutex of its own, if left out
+---@return gossamer.Cond
+function gos.cond(mu) end
+
+--- Unlocks, waits for a signal, and locks again, whatever happened. Stand in a loop that looks at what
+--- is waited for: a handler of a signal of the system may end the wait as well. Errors: "wait without
+--- holding the lock".
+---@param t? gossamer.t
+---@return true|nil
+---@return nil|"timeout"|"canceled" why
+function Cond:wait(t) end
+
+--- Wakes the one that has waited longest. The lock may be held, but need not be.
+function Cond:signal() end
+
+--- Wakes all that wait now.
+function Cond:broadcast() end
 
 ---@class gossamer.WaitGroup
 local WaitGroup = {}
@@ -306,7 +514,7 @@ function WaitGroup:add(n) end
 function WaitGroup:done() end
 
 --- Waits until the counter is 0.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return nil|"timeout"|"canceled" why
 function WaitGroup:wait(t) end
@@ -345,6 +553,332 @@ function gos.once_value(f) end
 ---@return table
 function gos.defer(f, ...) end
 
+---@class gossamer.Pool
+local Pool = {}
+
+--- Things that are made again more dearly than kept. Go: `sync.Pool`.
+---@param new? fun(): any makes one when there is none; without it get() gives nil
+---@return gossamer.Pool
+function gos.pool(new) end
+
+--- Any item that was put, or a new one.
+---@return any
+function Pool:get() end
+
+--- The item may be given to anybody, or dropped. Errors: nil.
+---@param item any
+function Pool:put(item) end
+
+---@class gossamer.Map a table whose operations are one step each; `#m` is the number of its keys
+local Map = {}
+
+--- Of this Lua state. Keys are anything but nil and NaN, values anything but nil (use gos.null). Go:
+--- `sync.Map`.
+---@return gossamer.Map
+function gos.map() end
+
+--- The value of a key.
+---@param k any
+---@return any v nil: there is none
+---@return boolean found
+function Map:load(k) end
+
+--- Sets the value of a key.
+---@param k any
+---@param v any
+function Map:store(k, v) end
+
+--- The value that is there, or v, which is stored then.
+---@param k any
+---@param v any
+---@return any actual
+---@return boolean loaded true: it was there
+function Map:load_or_store(k, v) end
+
+--- Takes the value out.
+---@param k any
+---@return any v
+---@return boolean found
+function Map:load_and_delete(k) end
+
+--- Deletes the key.
+---@param k any
+---@return boolean deleted false: there was none
+function Map:delete(k) end
+
+--- Stores v; gives what was there before.
+---@param k any
+---@param v any
+---@return any old
+---@return boolean found
+function Map:swap(k, v) end
+
+--- Replaces the value if it is old, as by `rawequal`.
+---@param k any
+---@param old any
+---@param v any
+---@return boolean swapped
+function Map:compare_and_swap(k, old, v) end
+
+--- Deletes the key if its value is old, as by `rawequal`.
+---@param k any
+---@param old any
+---@return boolean deleted
+function Map:compare_and_delete(k, old) end
+
+--- Calls f for every key until it returns false; f may wait and do anything with the map. No key comes
+--- twice; one that stays throughout comes.
+---@param f fun(k: any, v: any): boolean|nil
+function Map:range(f) end
+
+--- Deletes all.
+function Map:clear() end
+
+---@class gossamer.atomic
+gos.atomic = {}
+
+---@class gossamer.AtomicInt an integer of 64 bits that Lua states may share; it wraps around
+local AtomicInt = {}
+
+---@class gossamer.AtomicBool a boolean that Lua states may share
+local AtomicBool = {}
+
+--- Go: `atomic.Int64`.
+---@param n? integer 0
+---@return gossamer.AtomicInt
+function gos.atomic.int(n) end
+
+--- Go: `atomic.Bool`.
+---@param b? boolean false
+---@return gossamer.AtomicBool
+function gos.atomic.bool(b) end
+
+--- Its value.
+---@return integer
+function AtomicInt:load() end
+
+--- Sets it.
+---@param n integer
+function AtomicInt:store(n) end
+
+--- Adds d.
+---@param d? integer 1
+---@return integer after
+function AtomicInt:add(d) end
+
+--- Sets it.
+---@param n integer
+---@return integer before
+function AtomicInt:swap(n) end
+
+--- Sets it to n if it is old.
+---@param old integer
+---@param n integer
+---@return boolean swapped
+function AtomicInt:cas(old, n) end
+
+--- Clears the bits that are not in mask.
+---@param mask integer
+---@return integer before
+function AtomicInt:and_(mask) end
+
+--- Sets the bits in mask.
+---@param mask integer
+---@return integer before
+function AtomicInt:or_(mask) end
+
+--- Its value.
+---@return boolean
+function AtomicBool:load() end
+
+--- Sets it.
+---@param b boolean
+function AtomicBool:store(b) end
+
+--- Sets it.
+---@param b boolean
+---@return boolean before
+function AtomicBool:swap(b) end
+
+--- Sets it to b if it is old.
+---@param old boolean
+---@param b boolean
+---@return boolean swapped
+function AtomicBool:cas(old, b) end
+
+---@class gossamer.errgroup
+---@field limit? integer at most so many run at once
+---@field errors? "first"|"all" what wait() gives: the first error (the default), or a table of all
+---@field parent? gossamer.Context
+
+---@class gossamer.ErrGroup goroutines that work on one thing; at the end of a scope (`<close>`) it waits and raises the error
+local ErrGroup = {}
+
+--- The first error ends its context. Go: `errgroup.WithContext`.
+---@param options? gossamer.errgroup
+---@return gossamer.ErrGroup
+function gos.errgroup(options) end
+
+--- Starts `f(...)` as a goroutine of the group; waits while as many run as the limit allows. An error
+--- raised by f, or returned after nil, is one of the group's: nothing reports it but `wait()`.
+---@param f function
+---@param ... any
+---@return gossamer.Goroutine|nil
+---@return nil|"canceled" why by `interrupt()`, where there is a limit
+function ErrGroup:go(f, ...) end
+
+--- The same, but nil instead of waiting.
+---@param f function
+---@param ... any
+---@return gossamer.Goroutine|nil
+function ErrGroup:try_go(f, ...) end
+
+--- At most n at once; below 0: no limit. Errors: while goroutines of it run.
+---@param n integer
+function ErrGroup:set_limit(n) end
+
+--- Waits until all have ended, then cancels the context.
+---@param t? gossamer.t
+---@return true|nil
+---@return any err the error, or the table of errors; or "timeout", "canceled": not all have ended
+function ErrGroup:wait(t) end
+
+--- Ends with the first error, which is its cause, or with `wait()`.
+---@return gossamer.Context
+function ErrGroup:ctx() end
+
+---@class gossamer.Semaphore
+local Semaphore = {}
+
+--- Of n units, to be had in the order of the calls. Go: `semaphore.NewWeighted`.
+---@param n integer
+---@return gossamer.Semaphore
+function gos.semaphore(n) end
+
+--- Takes n. More than there are is never to be had: it waits until it is given up.
+---@param n? integer 1
+---@param t? gossamer.t
+---@return true|nil
+---@return nil|"timeout"|"canceled" why
+function Semaphore:acquire(n, t) end
+
+--- Takes n if that is possible at once, and nobody waits.
+---@param n? integer 1
+---@return boolean
+function Semaphore:try_acquire(n) end
+
+--- Gives n back. Errors: "released more than held"; then nothing has changed.
+---@param n? integer 1
+function Semaphore:release(n) end
+
+---@class gossamer.flight_result
+---@field val any
+---@field err any nil: there was no error
+---@field shared boolean others got it as well
+
+---@class gossamer.SingleFlight
+local SingleFlight = {}
+
+--- What many ask for at once is done once. Go: `singleflight.Group`.
+---@return gossamer.SingleFlight
+function gos.singleflight() end
+
+--- Calls f, or waits for the call of the same key that is running. An error raised by f, or returned
+--- after nil, is everybody's.
+---@param key any not nil
+---@param f fun(): any, any
+---@param t? gossamer.t for the wait for another's call
+---@return any v
+---@return any shared true: others got it as well; or the error, or "timeout", "canceled"
+function SingleFlight:do_(key, f, t) end
+
+--- The same, f in a goroutine of its own: a channel that will give the result.
+---@param key any
+---@param f fun(): any, any
+---@return gossamer.RecvChan
+function SingleFlight:do_chan(key, f) end
+
+--- The next call of the key runs its function, even if another still runs.
+---@param key any
+function SingleFlight:forget(key) end
+
+---@class gossamer.Limiter
+local Limiter = {}
+
+---@class gossamer.Reservation
+local Reservation = {}
+
+--- A bucket of tokens, full at first. Go: `rate.NewLimiter`.
+---@param rate number events a second; `math.huge`: no limit
+---@param burst integer at most so many at once
+---@return gossamer.Limiter
+function gos.limiter(rate, burst) end
+
+--- May n events happen now? Then they have.
+---@param n? integer 1
+---@return boolean
+function Limiter:allow(n) end
+
+--- Waits until n events may happen. "timeout" at once if t would end before. Errors: n is more than
+--- the burst.
+---@param n? integer 1
+---@param t? gossamer.t
+---@return true|nil
+---@return nil|"timeout"|"canceled" why
+function Limiter:wait(n, t) end
+
+--- Takes n for a time to come, however late that is.
+---@param n? integer 1
+---@return gossamer.Reservation
+function Limiter:reserve(n) end
+
+--- Events a second.
+---@return number
+function Limiter:limit() end
+
+--- Events at once.
+---@return integer
+function Limiter:burst() end
+
+--- What is in the bucket; negative: promised to reservations.
+---@return number
+function Limiter:tokens() end
+
+--- Changes the rate.
+---@param rate number
+function Limiter:set_limit(rate) end
+
+--- Changes the burst.
+---@param burst integer
+function Limiter:set_burst(burst) end
+
+--- false: never, it is more than the burst.
+---@return boolean
+function Reservation:ok() end
+
+--- How long to wait before it may happen.
+---@return number s seconds; `math.huge`: never
+function Reservation:delay() end
+
+--- It will not happen: gives back what no later reservation has built upon.
+function Reservation:cancel() end
+
+--- Sends the names of these signals ("INT", "TERM", ...; others as numbers) to ch, which misses what it
+--- has no room for; none: all that can be caught. Errors: one cannot be caught. Go: `signal.Notify`.
+---@param ch gossamer.SendChan
+---@param ... string|integer
+function gos.notify(ch, ...) end
+
+--- ch gets no more signals; those that came before are in it. Go: `signal.Stop`.
+---@param ch gossamer.SendChan
+function gos.stop(ch) end
+
+--- A context that ends with the first of these signals. Its end gives the signals back. Go:
+--- `signal.NotifyContext`.
+---@param ... string|integer|gossamer.Context the parent, if given, comes first
+---@return gossamer.Context
+function gos.notify_context(...) end
+
 -- ---- blocking calls, file descriptors -------------------------------------------------------------
 
 --- Runs a C function without upvalues in another thread, in a Lua state of its own, while only this
@@ -361,7 +895,7 @@ function gos.blocking(f, ...) end
 --- Waits until the file descriptor is ready to be read ("r") or written ("w"), whoever made it.
 ---@param fd gossamer.fd
 ---@param mode "r"|"w"|"rw"
----@param t? number seconds
+---@param t? gossamer.t
 ---@return "r"|"w"|"rw"|nil ready
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code "EBADF" and the like
@@ -414,7 +948,7 @@ local Stream = {}
 
 --- What there is, at least a byte. Go: `io.Reader`.
 ---@param n? integer at most this many bytes (65,536)
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return nil|"eof"|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -422,14 +956,14 @@ function Stream:read(n, t) end
 
 --- n bytes. If they do not come, those that did are still to be read. Go: `io.ReadFull`.
 ---@param n integer
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return nil|"eof"|"unexpected eof"|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code
 function Stream:read_exactly(n, t) end
 
 --- A line without its end ("\n" or "\r\n"); the last one may have none.
----@param t? number seconds
+---@param t? gossamer.t
 ---@param max? integer "line too long" when more bytes than this have come without a line's end
 ---@return string|nil
 ---@return nil|"eof"|"line too long"|"closed"|"timeout"|"canceled"|string why
@@ -437,7 +971,7 @@ function Stream:read_exactly(n, t) end
 function Stream:read_line(t, max) end
 
 --- All until the end. Go: `io.ReadAll`.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return nil|"closed"|"timeout"|"canceled"|string why what has come by then is still to be read
 ---@return string|nil code
@@ -453,7 +987,7 @@ function Stream:buffered() end
 
 --- Writes all; other goroutines' writes do not come in between. SIGPIPE is never raised.
 ---@param data string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code "EPIPE", ...
@@ -464,6 +998,7 @@ function Stream:write(data, t) end
 ---@return boolean true for the call that closed it
 function Stream:close() end
 
+--- Has it been closed, by us?
 ---@return boolean
 function Stream:closed() end
 
@@ -497,6 +1032,7 @@ function Conn:close_write() end
 ---@return string|nil code
 function Conn:local_addr() end
 
+--- Where the other side is.
 ---@return string|nil address of the other side
 ---@return string|nil why
 ---@return string|nil code
@@ -504,12 +1040,14 @@ function Conn:peer_addr() end
 
 ---@alias gossamer.option "nodelay"|"keepalive"|"broadcast"|"reuseaddr"|"reuseport"|"send_buffer"|"receive_buffer"
 
+--- An option's value.
 ---@param name gossamer.option
 ---@return boolean|integer|nil value bytes for the buffers
 ---@return string|nil why
 ---@return string|nil code
 function Conn:option(name) end
 
+--- Sets an option.
 ---@param name gossamer.option
 ---@param value boolean|integer
 ---@return true|nil
@@ -530,19 +1068,21 @@ local File = {}
 function File:seek(whence, offset) end
 
 --- Waits until all is on the disk. Go: `File.Sync`.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return string|nil why
 ---@return string|nil code
 function File:sync(t) end
 
+--- Makes the file that long, with zeros at its end where it was shorter.
 ---@param size integer
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return string|nil why
 ---@return string|nil code
 function File:truncate(size, t) end
 
+--- What the system knows of it.
 ---@return gossamer.stat|nil
 ---@return string|nil why
 ---@return string|nil code
@@ -558,7 +1098,7 @@ local net = {}
 --- A connected socket. Addresses are "host:port", "[::1]:port", a path or "@name". Go: `net.Dial`.
 ---@param network gossamer.network
 ---@param address string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.Conn|gossamer.Packet|nil a Packet for datagrams
 ---@return nil|"timeout"|"canceled"|string why "dial tcp host:80: Connection refused", ...
 ---@return string|nil code "ECONNREFUSED", "ENOHOST", ...
@@ -575,7 +1115,7 @@ function net.listen(network, address, backlog) end
 
 --- The addresses of a host. Go: `net.LookupHost`.
 ---@param host string
----@param t? number seconds
+---@param t? gossamer.t
 ---@param network? gossamer.network "tcp4" or "tcp6": those of one kind
 ---@return string[]|nil
 ---@return nil|"timeout"|"canceled"|string why
@@ -599,7 +1139,7 @@ function net.socketpair(network) end
 local Listener = {}
 
 --- The next connection.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.Conn|gossamer.Packet|nil
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code "EMFILE", ...
@@ -610,7 +1150,7 @@ local Packet = {}
 
 --- One datagram; what is longer than n is lost.
 ---@param n? integer (65,536)
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -618,7 +1158,7 @@ function Packet:read(n, t) end
 
 --- The same, and where it came from. Go: `ReadFrom`.
 ---@param n? integer
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return string|"closed"|"timeout"|"canceled" from or why
 ---@return string|nil code
@@ -626,7 +1166,7 @@ function Packet:read_from(n, t) end
 
 --- Sends one to the other end of a connected socket.
 ---@param data string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -635,7 +1175,7 @@ function Packet:write(data, t) end
 --- Sends one to that address. Go: `WriteTo`.
 ---@param data string
 ---@param address string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -648,7 +1188,7 @@ local file = {}
 
 --- All of a file.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -657,7 +1197,7 @@ function file.read(path, t) end
 --- Makes a file of data, in place of one that is there.
 ---@param path string
 ---@param data string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -687,14 +1227,15 @@ function file.lines(path) end
 --- Opens a file; a FIFO or a terminal is a stream that the poller waits for.
 ---@param path string
 ---@param mode? string as for io.open; "wx": not one that exists
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.File|nil
 ---@return nil|"timeout"|"canceled"|string why "path: No such file or directory", ...
 ---@return string|nil code "ENOENT", ...
 function file.open(path, mode, t) end
 
+--- What the system knows of a path; links are followed.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.stat|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -702,7 +1243,7 @@ function file.stat(path, t) end
 
 --- The same of a link itself.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.stat|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -710,7 +1251,7 @@ function file.lstat(path, t) end
 
 --- The names in a directory, in no order.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string[]|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -718,22 +1259,24 @@ function file.list(path, t) end
 
 --- Removes a file or an empty directory.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
 function file.remove(path, t) end
 
+--- Renames, over what is there.
 ---@param from string
 ---@param to string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
 function file.rename(from, to, t) end
 
+--- Makes a directory. Errors: it exists.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -771,7 +1314,7 @@ function process.spawn(options) end
 
 --- Runs a program to its end and collects what it writes; killed when t is over. Go: `Cmd.Output`.
 ---@param options gossamer.run
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.finished|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -781,7 +1324,7 @@ function process.run(options, t) end
 local Process = {}
 
 --- Waits for its end, any number of times.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return integer|nil status exit status, or the number of the signal
 ---@return "exit"|"signal"|"timeout"|"canceled"|string how or why not
 ---@return string|nil code "ECHILD": its status went to somebody else
@@ -794,6 +1337,7 @@ function Process:wait(t) end
 ---@return string|nil code
 function Process:kill(signal) end
 
+--- Its number.
 ---@return integer
 function Process:pid() end
 
@@ -805,10 +1349,45 @@ function Process:done() end
 ---@return gossamer.Stream|nil
 function Process:stdin() end
 
+--- Our end of a pipe that was asked for.
 ---@return gossamer.Stream|nil
 function Process:stdout() end
 
+--- Our end of a pipe that was asked for.
 ---@return gossamer.Stream|nil
 function Process:stderr() end
+
+---@class gossamer.isolate_options
+---@field [1] function the function; its arguments follow
+---@field require? string[] modules that its state requires first
+---@field name? string shown in reports
+---@field labels? table<string, string> of the goroutine that waits for it
+
+--- Runs `f(...)` in a Lua state of its own, on a thread of its own, at the same time as this state.
+--- What it gives is a goroutine of this state that waits for it: `join` returns copies of f's results
+--- or `nil, err, traceback`, `interrupt` interrupts f's wait, `<close>` joins.
+---
+--- The function, its arguments, its results, and whatever goes through a channel that states share are
+--- copied: strings, numbers, booleans, `gos.null`, light userdata, tables (cycles and what comes more than
+--- once stay so; metatables are NOT copied), Lua functions with their upvalues (shared ones stay
+--- shared), C functions by the name a loaded module has for them. An upvalue that holds a module's table
+--- is that module in the other state (required there), and the table of globals is that state's.
+--- Channels are not copied but shared, and so are what this page says states share. Errors name what
+--- cannot be sent: "cannot send msg.items[3].fn: upvalue 'f' is userdata"; also coroutines, other
+--- userdata, tables nested more than 200 deep.
+---
+--- A channel that was sent to another state works as before, but for one thing: from then on its
+--- values are copied, those between goroutines of one state too. What is in it at that time must be
+--- something that can be sent. Timers' channels stay in their state.
+---
+--- The new state has the standard libraries, this one's package.path and package.cpath, and globals of
+--- its own. It ends when f does: goroutines that f has started and not joined vanish then. An isolate is
+--- not tied to the state that started it, but ends with the process, as goroutines do. `os.exit` in it
+--- ends the process. A signal handler, such as Ctrl-C's, never runs in it.
+--- Errors: "isolate: cannot send ...", "isolate: cannot start a thread: ...".
+---@param f function|gossamer.isolate_options
+---@param ... any
+---@return gossamer.Goroutine
+function gos.isolate(f, ...) end
 
 return gos

@@ -12,7 +12,10 @@ Durations are float seconds.
 """
 # SPDX-License-Identifier: Apache-2.0
 
-from . import runtime, sync
+from . import atomic as atomic
+from . import context, runtime, sync
+from . import rate as rate
+from . import singleflight as singleflight
 from ._gossamer import (
     Canceled,
     Case,
@@ -35,11 +38,13 @@ from ._gossamer import (
     default,
     go,
     nil_chan,
+    readable,
     recv,
     select,
     send,
     sleep,
     tick,
+    writable,
 )
 from ._gossamer import (
     __version__ as __version__,
@@ -64,9 +69,11 @@ __all__ = [
     "WouldBlock",
     "after",
     "after_func",
+    "context",
     "default",
     "go",
     "nil_chan",
+    "readable",
     "recv",
     "runtime",
     "select",
@@ -74,4 +81,5 @@ __all__ = [
     "sleep",
     "sync",
     "tick",
+    "writable",
 ]

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+from . import atomic as atomic
+from . import context as context
+from . import rate as rate
 from . import runtime as runtime
+from . import singleflight as singleflight
 from . import sync as sync
 from ._gossamer import Canceled as Canceled
 from ._gossamer import Case as Case
@@ -23,11 +27,13 @@ from ._gossamer import after_func as after_func
 from ._gossamer import default as default
 from ._gossamer import go as go
 from ._gossamer import nil_chan as nil_chan
+from ._gossamer import readable as readable
 from ._gossamer import recv as recv
 from ._gossamer import select as select
 from ._gossamer import send as send
 from ._gossamer import sleep as sleep
 from ._gossamer import tick as tick
+from ._gossamer import writable as writable
 
 __all__ = [
     "Canceled",
@@ -48,9 +54,11 @@ __all__ = [
     "WouldBlock",
     "after",
     "after_func",
+    "context",
     "default",
     "go",
     "nil_chan",
+    "readable",
     "recv",
     "runtime",
     "select",
@@ -58,4 +66,5 @@ __all__ = [
     "sleep",
     "sync",
     "tick",
+    "writable",
 ]

@@ -163,6 +163,7 @@ TEST(bad_arguments) {
   struct sigaction now;
   CHECK_EQ(sigaction(SIGUSR1, NULL, &now), 0);
   CHECK(now.sa_handler == SIG_DFL);
+  gos_chan_release(wide);
   CHECK_EQ(gos_signal_stop(NULL), GOS_INVAL);
   CHECK_EQ(gos_signal_ignored(0), GOS_INVAL);
   CHECK_EQ(gos_signal_ignored(SIGPIPE) >= 0, 1);

@@ -141,3 +141,50 @@ SCENARIO(realm_timers, 1, EX_BARE | EX_THREADS) {
   CHECK_EQ(nsent, nreceived);
   tear_down();
 }
+
+/* ---- functions after a context's end: stopped or run, once, by whomever it is ended ------------------------ */
+enum { FUNCS = 3 };
+static struct func {
+  void *stop; /* NULL: given back */
+  int ran, stopped;
+} funcs[FUNCS];
+static int give_back(struct func *f) {
+  void *stop = f->stop;
+  f->stop = NULL;
+  return gos_ctx_stop(stop);
+}
+static void func_runs(void *u) {
+  struct func *f = u;
+  CHECK_EQ(in_realm, 1);
+  if (f->stop) CHECK_EQ(give_back(f), 0);
+  f->ran++;
+  tell_main();
+}
+static void cancels_outside(void *u) { gos_cancel(u, 7); }
+static void cancels_inside(void *u) {
+  if (ex_roll(2)) gos_gosched();
+  gos_cancel(u, 8);
+  tell_main();
+}
+SCENARIO(realm_ctx_func, 1, EX_BARE | EX_THREADS) {
+  set_up();
+  gos_ctx *top = gos_with_cancel(NULL), *x = gos_with_cancel(top);
+  int to_come = 0, thread = ex_roll(4) ? ex_thread(cancels_outside, top) : 0;
+  for (int i = 0; i < FUNCS; i++)
+    CHECK_EQ(gos_realm_ctx_after_func(realm, x, func_runs, &funcs[i], &funcs[i].stop), GOS_OK);
+  if (!thread || ex_roll(2)) realm_go(cancels_inside, x), to_come++;
+  if (ex_roll(2)) gos_gosched();
+  for (int i = 0; i < FUNCS; i++) {
+    struct func *f = &funcs[i];
+    f->stopped = f->stop && ex_roll(2) ? give_back(f) : 0;
+    to_come += !f->stopped; /* also one that has run: main has not heard of it yet */
+  }
+  gos_ctx_release(x);
+  wait_for(to_come);
+  for (int i = 0; i < FUNCS; i++) CHECK_EQ(funcs[i].ran + funcs[i].stopped, 1);
+  host_detach(NULL, NULL);
+  if (thread) ex_join(thread);
+  host_attach(NULL, NULL);
+  gos_ctx_release(top);
+  tear_down();
+}

@@ -69,8 +69,8 @@ static void timers(void) {
 static atomic_int blocked;
 static void blocks(void *arg) {
   (void)arg;
+  blocked = 1; /* before the other may run */
   host_state *s = host_release();
-  blocked = 1;
   while (blocked && !faults_fired()) usleep(100);
   host_attach(&host, s);
   ran++;

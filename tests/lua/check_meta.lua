@@ -5,29 +5,48 @@
 local gos = require "gossamer"
 local path = assert(package.searchpath("gossamer.meta", package.path))
 
-local annotated, documented, doc = {}, {}, false
+-- meta.lua: every function with a description before it and a line for each of its parameters.
+local annotated, documented, incomplete, doc = {}, {}, {}, {}
 for line in io.lines(path) do
-  local class, method = line:match "^function ([%w_]+)[.:]([%w_]+)%("
-  local field = line:match "^%-%-%-@field ([%a_][%w_]*)"
+  local class, method, params = line:match "^function ([%w_.]+)[.:]([%w_]+)%((.-)%)"
   if class then
     local name = class .. "." .. method
-    annotated[name], documented[name] = true, doc
+    annotated[name], documented[name] = true, doc.text
+    for param in params:gmatch "[^%s,]+" do
+      if not doc["@" .. param] then incomplete[name .. ": parameter " .. param] = true end
+    end
   end
+  local field = line:match "^%-%-%-@field ([%a_][%w_]*)"
   local start = line:match "^%-%-%-@class gossamer$"
   if start then annotated["in gos"] = true elseif line:match "^local " then annotated["in gos"] = nil end
   if field and annotated["in gos"] then annotated["gos." .. field], documented["gos." .. field] = true, true end
-  doc = line:match "^%-%-%-" ~= nil
+  if line:match "^%-%-%-" then
+    doc.text = doc.text or line:match "^%-%-%- %S" ~= nil
+    local param = line:match "^%-%-%-@param ([%w_.]+)"
+    if param then doc["@" .. param] = true end
+  else
+    doc = {}
+  end
 end
 annotated["in gos"] = nil
 
 -- One object of each class; meta.lua splits the channel's methods over three names.
-local objects = { Goroutine = gos.go(function() end), Chan = gos.chan(), Timer = gos.timer(1), Mutex = gos.mutex(),
-  WaitGroup = gos.waitgroup(), Once = gos.once() }
+local objects = {
+  Goroutine = gos.go(function() end), Chan = gos.chan(), Timer = gos.timer(1), Mutex = gos.mutex(),
+  WaitGroup = gos.waitgroup(), Once = gos.once(), Context = gos.with_cancel(), RWMutex = gos.rwmutex(),
+  RLocker = gos.rwmutex():reader(), Cond = gos.cond(), Pool = gos.pool(), Map = gos.map(),
+  AtomicInt = gos.atomic.int(), AtomicBool = gos.atomic.bool(), ErrGroup = gos.errgroup(),
+  Semaphore = gos.semaphore(1), SingleFlight = gos.singleflight(), Limiter = gos.limiter(1, 1),
+  Reservation = gos.limiter(1, 1):reserve(),
+}
 local bound = {}
-for name in pairs(gos) do bound["gos." .. name] = true end
-for _, part in ipairs { "net", "file", "process" } do
-  for name in pairs(gos[part]) do bound[part .. "." .. name] = true end
+local parts = { net = true, file = true, process = true } -- annotated as classes of their own
+for name, value in pairs(gos) do
+  bound["gos." .. name] = true
+  local prefix = parts[name] and name or "gos." .. name
+  for part in pairs(type(value) == "table" and value or {}) do bound[prefix .. "." .. part] = true end
 end
+local known = {}
 -- Classes that share methods: those of the later names are annotated with the first that has them.
 local shared = { Conn = "Stream", File = "Stream", Pipe = "Stream", Listener = "Conn", Packet = "Conn" }
 local function of_shared(class, name)
@@ -39,6 +58,7 @@ objects.Conn, objects.Pipe = gos.net.socketpair(), gos.net.pipe()
 objects.Listener, objects.Packet = gos.net.listen("unix", "@gossamer-meta"), gos.net.socketpair "unixgram"
 objects.File, objects.Process = gos.file.open(path), gos.process.spawn { "true" }
 for class, object in pairs(objects) do
+  known[debug.getmetatable(object)] = true
   for name in pairs(debug.getmetatable(object).methods) do
     local full = of_shared(class, name)
     for _, other in ipairs { "SendChan", "RecvChan" } do
@@ -57,6 +77,16 @@ for name in pairs(bound) do
   n = n + 1
   if not annotated[name] then complain(name, "bound, but not in meta.lua") end
   if annotated[name] and not documented[name] then complain(name, "without a description") end
+end
+for name in pairs(incomplete) do complain(name, "not annotated") end
+-- The binding's own table in the registry has the metatables of all its classes.
+for _, values in pairs(debug.getregistry()) do
+  local _, first = next(type(values) == "table" and values or {})
+  local ours = type(first) == "table" and type(first.__name) == "string" and first.__name:match "^gossamer%."
+  for _, class in pairs(ours and values or {}) do
+    local methods = type(class) == "table" and class.methods
+    if methods and next(methods) and not known[class] then complain(class.__name, "a class without an object here") end
+  end
 end
 for name in pairs(annotated) do
   if not bound[name] then complain(name, "in meta.lua, but not bound") end

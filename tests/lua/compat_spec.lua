@@ -6,10 +6,7 @@ local gos = require "gossamer"
 local support = require "tests.lua.support"
 local contains = support.contains
 
-local function case(name, f)
-  it(name .. ", in a goroutine", function() support.run(f, support.counter()) end)
-  it(name .. ", in main", function() f(support.counter()) end)
-end
+local function case(name, f) support.case(it, name, f) end
 
 describe("waiting in protected calls:", function()
   case("pcall", function(c)

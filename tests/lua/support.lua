@@ -77,6 +77,16 @@ function support.counter()
   return ch
 end
 
+--- A case of the table of places where one may wait: f is run in a goroutine, in a coroutine of one,
+--- and in main, with a channel from which every receive waits and gives 1, 2, 3, ... it: busted's.
+function support.case(it, name, f)
+  it(name .. ", in a goroutine", function() support.run(f, support.counter()) end)
+  it(name .. ", in a coroutine of a goroutine", function()
+    support.run(function() assert(coroutine.resume(coroutine.create(f), support.counter())) end)
+  end)
+  it(name .. ", in main", function() f(support.counter()) end)
+end
+
 --- Runs f in a goroutine and returns its results; its error is raised.
 function support.run(f, ...)
   local r = table.pack(gos.go(f, ...):join())

@@ -13,7 +13,7 @@ static atomic_bool lowered;
 static void counts(void *arg) { (void)arg, ran++; }
 static void queues_and_blocks(void *arg) {
   (void)arg;
-  gosi_p *p = gosi_self_m()->p;
+  gosi_p *p = gosi_load(&gosi_self_m()->p);
   bool stays = !p || p->id == 0; /* the one P that does not go */
   if (!stays) stuck++;
   running++;

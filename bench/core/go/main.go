@@ -366,7 +366,7 @@ func closeBroadcast(n int64) {
 	}
 }
 
-func cpu() int64 {
+func cpu() int64 { // nanoseconds this process has used
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return u.Utime.Nano() + u.Stime.Nano()
@@ -712,12 +712,6 @@ func blocking100(n int64) {
 
 // ---- sockets
 
-func cpu() float64 { // nanoseconds this process has used
-	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return float64(u.Utime.Nano() + u.Stime.Nano())
-}
-
 func echoOne(c net.Conn) {
 	buf := make([]byte, 512)
 	for {
@@ -773,7 +767,7 @@ func echo(connections int) func(int64) {
 		from := cpu()
 		turn(control.Write)
 		turn(control.Read)
-		value = (cpu() - from) / float64(n)
+		value = float64(cpu()-from) / float64(n)
 		stop()
 		turn(control.Write)
 	}

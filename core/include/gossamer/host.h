@@ -75,6 +75,14 @@ gos_realm *gos_realm_new(const gos_host *h, int *err);
    callback; parked goroutines stay parked for ever. Threads of the realm that are idle
    never take the lock again. */
 void gos_realm_close(gos_realm *r);
+/* [lock] On its home thread, by its main goroutine, which ends with it: gives back all that the realm has,
+   and makes the thread again what it was before gos_realm_new(). GOS_PERM: it still has goroutines, timers or
+   further threads, or its main goroutine is the process's; nothing changed. */
+int gos_realm_end(gos_realm *r);
+/* A thread that calls fn(arg), for a further realm: fn may make it by gos_realm_new() and has to end it.
+   From this call on the thread counts as running where a deadlock is looked for. name is cut to 15 bytes;
+   stack 0: 1 MiB. GOS_OK, GOS_NOMEM, GOS_SYS(EAGAIN): too many threads; fn will not run. */
+int gos_host_thread(const char *name, size_t stack, void (*fn)(void *), void *arg);
 /* [lock] The calling thread may use the realm: it is one of its goroutines, or becomes a
    foreign thread of it with this host state (used for attach/detach while it waits). */
 int gos_realm_enter(gos_realm *r, void *state);
@@ -100,11 +108,25 @@ gos_g *gos_g_retain(gos_g *g);
 /* [lock] A channel confined to the realm: no lock of its own, 8-byte elements unless
    said otherwise. All gos_chan_* and gos_select work on it, under the host's lock. */
 gos_chan *gos_realm_chan(gos_realm *r, size_t elem, size_t cap);
+/* [lock] Is it confined to a realm? */
+bool gos_chan_confined(gos_chan *c);
+/* [lock] Calls f for each value in a confined channel and of each goroutine that waits to send one: f may
+   change it in place. Stops when f gives something else than 0, which is the result. */
+int gos_chan_each(gos_chan *c, int (*f)(void *u, void *elem), void *u);
+/* [lock] The channel is not confined any more: from here on any goroutine or thread may use it. Who waits
+   for it goes on waiting. GOS_OK; GOS_PERM: it is a timer's. */
+int gos_chan_share(gos_chan *c);
 /* [lock] Timers of the realm, fired by its owner under the host's lock. period 0: once.
    The channel is confined, its elements are gos_ns. */
 gos_timer *gos_realm_timer(gos_realm *r, gos_ns d, gos_ns period);
 /* [lock] fn(arg) runs as a goroutine of the realm; should it fail to start, start_failed(arg). */
 gos_timer *gos_realm_after_func(gos_realm *r, gos_ns d, void (*fn)(void *), void *arg);
+/* [lock] As gos_ctx_after_func(): fn(arg) runs as a goroutine of the realm once x has ended, whoever ends it
+   and on whatever thread; should it fail to start, start_failed(arg). The goroutine is set aside now, so
+   there is nothing that could fail later. *stop keeps x alive; it is to be given to gos_ctx_stop() once,
+   with the lock: 1 if fn will not run, so arg is the caller's again; else, from fn itself for example, 0.
+   GOS_OK, GOS_INVAL (fn or stop is NULL), GOS_NOMEM. */
+int gos_realm_ctx_after_func(gos_realm *r, gos_ctx *x, void (*fn)(void *), void *arg, void **stop);
 /* [lock] The report of the deadlock that a wait of main just returned as GOS_DEADLOCK; valid
    until the next one. */
 const char *gos_realm_deadlock(gos_realm *r);
@@ -119,6 +141,18 @@ void gos_cancel_with(gos_ctx *x, int cause, void *data, void (*drop)(void *data)
 void *gos_ctx_cause_data(gos_ctx *x);
 /* As gos_with_value(). With NULL as result val stays the caller's. */
 gos_ctx *gos_with_value_drop(gos_ctx *p, const void *key, void *val, void (*drop)(void *val));
+/* The context that ended first and so ended x: x itself or one above it. Borrowed, as long as x lives.
+   NULL: x has not ended. */
+gos_ctx *gos_ctx_origin(gos_ctx *x);
+/* Any call that waits, with or without a deadline, obeys a context too if it stands between these two:
+   begin, one call, end, on the same goroutine or thread. Nothing else of the runtime in between. */
+typedef struct gos_ctx_wait {
+  void *internal[5];
+} gos_ctx_wait;
+/* GOS_OK: make the call, then end. Else why x had ended before: neither of them. */
+int gos_ctx_wait_begin(gos_ctx_wait *w, gos_ctx *x);
+/* *e: what the call gave. True: it was x that ended it, and *e is now why. */
+bool gos_ctx_wait_end(gos_ctx_wait *w, int *e);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

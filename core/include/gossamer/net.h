@@ -52,6 +52,14 @@ int gos_pipe(int fd[2]);                            /* fd[0] to read from, fd[1]
 int gos_socketpair(const char *network, int fd[2]); /* "unix", "unixgram" or "unixpacket" */
 /* The first address of that name, for gos_sendto. */
 int gos_resolve(const char *network, const char *address, gos_addr *out, gos_ns deadline);
+/* Obeying a context, as the forms in gossamer.h do. What gos_write_ctx had written when it ended is its result. */
+int gos_dial_ctx(const char *network, const char *address, gos_ctx *x);
+int gos_accept_ctx(int fd, gos_ctx *x);
+int64_t gos_read_ctx(int fd, void *buf, size_t n, gos_ctx *x);
+int64_t gos_write_ctx(int fd, const void *buf, size_t n, gos_ctx *x);
+int64_t gos_recvfrom_ctx(int fd, void *buf, size_t n, gos_addr *from, gos_ctx *x);
+int64_t gos_sendto_ctx(int fd, const void *buf, size_t n, const gos_addr *to, gos_ctx *x);
+int gos_resolve_ctx(const char *network, const char *address, gos_addr *out, gos_ctx *x);
 /* The first n of all of them, each once: how many there are. Go: net.LookupHost. */
 int gos_lookup(const char *network, const char *address, gos_addr *out, int n, gos_ns deadline);
 int gos_local_addr(int fd, gos_addr *out);

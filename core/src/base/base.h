@@ -83,6 +83,13 @@
 #else
 #define GOSI_STACK_BORN(lo, hi) ((void)0)
 #endif
+/* Memory that was a stack, before it is given back: what it says of frames does not hold any more. */
+#if GOSI_ASAN
+#include <sanitizer/asan_interface.h>
+#define GOSI_STACK_GONE(lo, n) __asan_unpoison_memory_region((lo), (n))
+#else
+#define GOSI_STACK_GONE(lo, n) ((void)0)
+#endif
 
 /* For a broken invariant of ours, never for a user's mistake: prints and aborts. */
 _Noreturn void gosi_fatal(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

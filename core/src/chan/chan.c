@@ -236,8 +236,9 @@ int gosi_chan_close(gosi_m *m, gos_chan *c) {
   tail = collect(&c->receivers, c->elem, tail);
   tail = collect(&c->senders, 0, tail);
   *tail = NULL;
-  gosi_chan_unlock(c);
-  if (!c->home) {
+  bool shared = !c->home;
+  gosi_chan_unlock(c); /* from here on c may be gone: who sees it closed may release it */
+  if (shared) {
     if (woken) gosi_ready_list(m, woken);
     return GOS_OK;
   }

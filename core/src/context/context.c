@@ -85,7 +85,9 @@ gos_ctx *gos_with_deadline(gos_ctx *p, gos_ns t) {
   /* The timer first: it must be complete before the parent's end can look at it. */
   joined(s);
   if (!over(s)) return &s->x;
+  m = gosi_enter();
   gosi_ctx_disarm(s);
+  gosi_leave_m(m);
   if (p->scope) gosi_ctx_part(p->scope, &s->place);
   return &s->x;
 }
@@ -138,6 +140,14 @@ gos_ctx *gos_merge(gos_ctx *a, gos_ctx *b) {
   return &s->x;
 }
 
+gos_ctx *gosi_ctx_fed(gos_ctx *p, gos_chan *c, void (*stop)(gos_chan *c)) {
+  gosi_fed *f = scope_new(p, CTX_FED, sizeof *f);
+  if (!f) return NULL;
+  f->c = gos_chan_retain(c);
+  f->stop = stop;
+  return joined(&f->s);
+}
+
 gos_ctx *gos_with_value_drop(gos_ctx *p, const void *key, void *val, void (*drop)(void *val)) {
   if (!p) p = &background;
   value *v = key ? gosi_alloc(sizeof *v) : NULL;
@@ -167,6 +177,11 @@ static void dispose(gos_ctx *x) {
       if (c->other->scope) gosi_ctx_part(c->other->scope, &c->second);
     }
     gosi_ctx_settle(s);
+    if (x->kind == CTX_FED) {
+      gosi_fed *f = (gosi_fed *)s;
+      f->stop(f->c);
+      gos_chan_release(f->c);
+    }
     gos_chan_release(s->done);
     if (s->data) {
       if (s->data->drop) s->data->drop(s->data->data);
@@ -209,6 +224,10 @@ int gos_ctx_err(gos_ctx *x) {
 /* The scope in which x's end began; NULL: it has not ended. */
 static gosi_scope *origin(const gos_ctx *x) {
   return gosi_ctx_can_end(x) && gosi_ctx_ended(x) ? x->scope->origin : NULL;
+}
+gos_ctx *gos_ctx_origin(gos_ctx *x) {
+  gosi_scope *s = origin(x);
+  return s ? &s->x : NULL;
 }
 int gos_ctx_cause(gos_ctx *x) {
   gosi_scope *s = origin(x);
@@ -270,6 +289,7 @@ static bool cancel(gos_ctx *x, int cause, gosi_ctx_data *data) {
   bool first = gosi_ctx_end(m, x->scope, GOS_CANCELED, NULL, cause ? cause : GOS_CANCELED, data);
   gosi_leave_m(m);
   while (gosi_load_acquire(&x->scope->busy)) gosi_ctx_relax(&n); /* another's end of it, under way */
+  if (x->kind == CTX_FED) ((gosi_fed *)x->scope)->stop(((gosi_fed *)x->scope)->c);
   return first;
 }
 

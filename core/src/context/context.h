@@ -20,7 +20,7 @@
 
 typedef struct gosi_scope gosi_scope;
 
-enum gosi_ctx_kind { CTX_BACKGROUND, CTX_VALUE, CTX_BARE, CTX_CANCEL, CTX_DEADLINE, CTX_GRACE, CTX_MERGE };
+enum gosi_ctx_kind { CTX_BACKGROUND, CTX_VALUE, CTX_BARE, CTX_CANCEL, CTX_DEADLINE, CTX_GRACE, CTX_MERGE, CTX_FED };
 
 struct gos_ctx {
   uint32_t refs;
@@ -78,6 +78,18 @@ typedef struct gosi_merged {
   gosi_ctx_place second;
 } gosi_merged;
 
+/* A scope that ends when something comes through c. */
+typedef struct gosi_fed {
+  gosi_scope s;
+  gos_chan *c;
+  void (*stop)(gos_chan *c); /* nothing needs to come any more; may be called several times */
+} gosi_fed;
+
+/* context.c */
+/* A child of p. stop(c) is called when it is cancelled by gos_cancel() and when it is freed; it has a
+   reference to c. NULL: no memory. */
+gos_ctx *gosi_ctx_fed(gos_ctx *p, gos_chan *c, void (*stop)(gos_chan *c));
+
 /* list.c */
 /* GOS_OK: n is in the list of s. Else why s had ended; n is in no list. */
 int gosi_ctx_join(gosi_scope *s, gosi_ctx_place *n);
@@ -99,7 +111,7 @@ bool gosi_ctx_end(gosi_m *m, gosi_scope *s, int err, gosi_scope *origin, int cau
 void gosi_ctx_end_as(gosi_scope *s, gosi_scope *above);
 /* Sets the timer of c. GOS_NOMEM: there is none. */
 int gosi_ctx_arm(gosi_timed *c, gos_ns when);
-void gosi_ctx_disarm(gosi_scope *s);
+void gosi_ctx_disarm(gosi_scope *s); /* inside the runtime, as gosi_ctx_arm and gosi_ctx_end */
 /* Returns when nobody is at work on s any more. It is in no list. */
 void gosi_ctx_settle(gosi_scope *s);
 
@@ -121,24 +133,29 @@ typedef struct gosi_ctx_wait {
 
 /* GOS_OK, or why x has ended: then there is nothing to end. x can end. */
 int gosi_ctx_wait_begin(gosi_ctx_wait *w, gos_ctx *x);
-/* e: what the wait returned. The same, or why the context ended, if that ended the wait. */
-int gosi_ctx_wait_end(gosi_ctx_wait *w, int e);
+/* r: what the wait returned. The same, or why the context ended, if that ended the wait. */
+int64_t gosi_ctx_wait_end(gosi_ctx_wait *w, int64_t r);
 
 ALWAYS_INLINE bool gosi_ctx_can_end(const gos_ctx *x) { return x && x->scope; }
 /* Of one that can end: GOS_OK, GOS_CANCELED, GOS_TIMEDOUT. */
 ALWAYS_INLINE int gosi_ctx_ended(const gos_ctx *x) { return gosi_load_acquire(&x->scope->err); }
 
 /* The body of a _ctx form. call is the form with a deadline, which it finds in dl: first it is
-   asked not to wait, so that a call that need not wait costs what it costs without a context. */
+   asked not to wait, so that a call that need not wait costs what it costs without a context.
+   Not for a call that runs the user's code or does a part of its work: the first asking must be
+   without consequences, and the context is for the waits of this call alone. */
 #define GOSI_CTX_OBEY(x, call)                                                                                         \
   gosi_ctx_wait w_;                                                                                                    \
   gos_ns dl = GOS_FOREVER;                                                                                             \
   if (!gosi_ctx_can_end(x)) return call;                                                                               \
   dl = GOS_NOW;                                                                                                        \
   int e_ = gosi_ctx_ended(x);                                                                                          \
-  if (e_ || (e_ = call) != GOS_WOULDBLOCK) return e_;                                                                  \
+  if (e_) return e_;                                                                                                   \
+  __typeof__(call) r_ = call;                                                                                          \
+  if (r_ != GOS_WOULDBLOCK) return r_;                                                                                 \
   if ((e_ = gosi_ctx_wait_begin(&w_, x))) return e_;                                                                   \
   dl = GOS_FOREVER;                                                                                                    \
-  return gosi_ctx_wait_end(&w_, call)
+  r_ = call;                                                                                                           \
+  return (__typeof__(call))gosi_ctx_wait_end(&w_, r_)
 
 #endif

@@ -207,7 +207,9 @@ void gosi_ctx_settle(gosi_scope *s) {
   while (gosi_load_acquire(&s->starting)) gosi_ctx_relax(&n); /* first: it may arm the timer */
   if (gosi_load_acquire(&s->armed)) {
     gosi_timer *t = &((gosi_timed *)s)->timer;
+    gosi_m *m = gosi_enter(); /* who gives up the last reference is outside */
     gosi_timer_remove(t);
+    gosi_leave_m(m);
     while (gosi_load_acquire(&t->firing)) gosi_ctx_relax(&n);
   }
   while (gosi_load_acquire(&s->busy)) gosi_ctx_relax(&n);

@@ -2,6 +2,10 @@
  *
  * One in a context's list belongs to the list, then to the goroutine that runs it; the handle,
  * if one was asked for, owns it too. It keeps its context alive as long as it exists.
+ *
+ * For a realm the goroutine is made beforehand: who ends the context need not have the host's lock,
+ * and could not be told of a lack of memory. The list's part in it ends with its start, inside the
+ * scheduler, where no context may be given up: so that is the handle's, which must be there.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "context/context.h"
 
@@ -11,11 +15,12 @@ typedef struct func {
   void (*f)(void *);
   void *a, *site;
   gos_ctx *x;
+  gos_g *g; /* of a realm; NULL: to be made */
 } func;
 
 static void unref(func *r) {
   if (gosi_sub(&r->refs, 1u) != 1) return;
-  gos_ctx_release(r->x);
+  if (!r->g) gos_ctx_release(r->x);
   gosi_free(r);
 }
 
@@ -66,16 +71,25 @@ static void put_late(gosi_ctx_place *list) {
   gosi_lock_drop(&late_lock);
 }
 
+static void keep(gosi_m *m, func *r) {
+  gosi_realm_keep(m, r->g);
+  unref(r);
+}
+
 static void start(gosi_m *m, gosi_ctx_place *list) {
+  gosi_ctx_place *full = NULL;
   while (list) {
     func *r = (func *)list;
     gosi_ctx_place *next = list->next; /* r may be gone once it has started */
-    if (gosi_spawn(m, NULL, run, r, r->site, NULL)) {
-      put_late(list); /* the others would not fare better */
-      return;
+    if (r->g) {
+      keep(m, r);
+    } else if (full || gosi_spawn(m, NULL, run, r, r->site, NULL)) { /* the others would not fare better */
+      list->next = full;
+      full = list;
     }
     list = next;
   }
+  if (full) put_late(full);
 }
 
 void gosi_ctx_start_funcs(gosi_m *m, gosi_ctx_place *funcs) {
@@ -112,11 +126,32 @@ int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop) {
   return GOS_OK;
 }
 
+int gos_realm_ctx_after_func(gos_realm *realm, gos_ctx *x, void (*fn)(void *), void *arg, void **stop) {
+  if (!realm || !fn || !stop) return GOS_INVAL;
+  if (!x) x = gos_background();
+  bool ends = gosi_ctx_can_end(x);
+  func *r = gosi_alloc(sizeof *r);
+  gos_g *g = r && ends ? gosi_realm_promise(realm, fn, arg) : NULL;
+  if (!r || (ends && !g)) {
+    gosi_free(r);
+    return GOS_NOMEM;
+  }
+  *r = (func){.place.kind = PLACE_FUNC, .refs = ends ? 2 : 1, .x = gos_ctx_retain(x), .g = g};
+  *stop = r;
+  if (ends && gosi_ctx_join(x->scope, &r->place)) keep(gosi_self_m(), r);
+  return GOS_OK;
+}
+
 int gos_ctx_stop(void *stop) {
   func *r = stop;
   if (!r) return 0;
   int stopped = 1;
-  if (gosi_ctx_can_end(r->x) && (stopped = gosi_ctx_part(r->x->scope, &r->place))) unref(r);
+  gos_ctx *x = r->g ? r->x : NULL;
+  if (gosi_ctx_can_end(r->x) && (stopped = gosi_ctx_part(r->x->scope, &r->place))) {
+    if (r->g) gosi_realm_take_back(r->g);
+    unref(r);
+  }
   unref(r);
+  gos_ctx_release(x);
   return stopped;
 }

@@ -84,12 +84,12 @@ static void run(void *arg) {
   left(g);
 }
 
-static int start(gos_errgroup *g, int (*fn)(void *), void *arg, gos_ns deadline, void *site) {
+static int start(gos_errgroup *g, int (*fn)(void *), void *arg, gos_ns deadline, gos_ctx *x, void *site) {
   if (!g || !fn) return GOS_INVAL;
   member *k = gosi_alloc(sizeof *k);
   if (!k) return GOS_NOMEM;
   *k = (member){.group = g, .fn = fn, .arg = arg};
-  int e = gos_sem_acquire_dl(&g->room, 1, deadline);
+  int e = x ? gos_sem_acquire_ctx(&g->room, 1, x) : gos_sem_acquire_dl(&g->room, 1, deadline);
   if (!e) {
     gosi_add(&g->refs, 1u);
     gos_waitgroup_add(&g->wg, 1);
@@ -103,25 +103,37 @@ static int start(gos_errgroup *g, int (*fn)(void *), void *arg, gos_ns deadline,
 }
 
 int gos_errgroup_go(gos_errgroup *g, int (*fn)(void *), void *arg) {
-  return start(g, fn, arg, GOS_FOREVER, __builtin_return_address(0));
+  return start(g, fn, arg, GOS_FOREVER, NULL, __builtin_return_address(0));
 }
 int gos_errgroup_try_go(gos_errgroup *g, int (*fn)(void *), void *arg) {
-  return start(g, fn, arg, GOS_NOW, __builtin_return_address(0));
+  return start(g, fn, arg, GOS_NOW, NULL, __builtin_return_address(0));
+}
+int gos_errgroup_go_ctx(gos_errgroup *g, int (*fn)(void *), void *arg, gos_ctx *x) {
+  return start(g, fn, arg, GOS_FOREVER, x, __builtin_return_address(0));
 }
 
 int gos_errgroup_set_limit(gos_errgroup *g, int n) {
   return g ? gosi_sem_resize(&g->room, n < 0 ? INT64_MAX : n) : GOS_INVAL;
 }
 
-int gos_errgroup_wait_dl(gos_errgroup *g, gos_ns deadline) {
-  if (!g) return GOS_INVAL;
-  int e = gos_waitgroup_wait_dl(&g->wg, deadline);
-  if (e) return e;
+static int all_ended(gos_errgroup *g) {
+  int e = GOS_OK;
   gos_errgroup_errors(g, &e, 1);
   gos_cancel(g->ctx, e);
   return e;
 }
+
+int gos_errgroup_wait_dl(gos_errgroup *g, gos_ns deadline) {
+  if (!g) return GOS_INVAL;
+  int e = gos_waitgroup_wait_dl(&g->wg, deadline);
+  return e ? e : all_ended(g);
+}
 int gos_errgroup_wait(gos_errgroup *g) { return gos_errgroup_wait_dl(g, GOS_FOREVER); }
+int gos_errgroup_wait_ctx(gos_errgroup *g, gos_ctx *x) {
+  if (!g) return GOS_INVAL;
+  int e = gos_waitgroup_wait_ctx(&g->wg, x);
+  return e ? e : all_ended(g);
+}
 
 int gos_errgroup_errors(gos_errgroup *g, int *out, int n) {
   if (!g) return 0;

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 #include "chan/chan.h"
+#include "context/context.h"
 #include "errgroup/guard.h"
 #include "errgroup/siphash.h"
 
@@ -181,8 +182,10 @@ static runner *runner_here(bool *foreign) {
   return !*foreign && gosi_g_extra(g) ? gosi_alloc(sizeof(runner)) : NULL;
 }
 
-int gos_flight_do(gos_flight *f, const char *key, int (*fn)(void *, void **), void *arg, void **val, int *shared) {
+int gos_flight_do_ctx(gos_flight *f, const char *key, int (*fn)(void *, void **), void *arg, void **val, int *shared,
+                      gos_ctx *x) {
   if (!f || !key || !fn) return GOS_INVAL;
+  if (gosi_ctx_can_end(x) && gosi_ctx_ended(x)) return gosi_ctx_ended(x);
   uint64_t hash = gosi_siphash(f->seed, key, strlen(key));
   bool foreign = false;
   runner *r = NULL;
@@ -204,10 +207,13 @@ int gos_flight_do(gos_flight *f, const char *key, int (*fn)(void *, void **), vo
     run(c, r);
     return result(c, val, shared);
   }
-  int e = gos_waitgroup_wait(&c->wg);
+  int e = gos_waitgroup_wait_ctx(&c->wg, x);
   if (!e) return result(c, val, shared);
   unref(c);
   return e;
+}
+int gos_flight_do(gos_flight *f, const char *key, int (*fn)(void *, void **), void *arg, void **val, int *shared) {
+  return gos_flight_do_ctx(f, key, fn, arg, val, shared, NULL);
 }
 
 static void run_alone(void *arg) {

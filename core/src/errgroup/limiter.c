@@ -115,13 +115,16 @@ void gos_reservation_cancel(gos_reservation *r) {
   if (r && r->limiter) gosi_limiter_cancel(r, gosi_os_now());
 }
 
+/* n will never happen, whatever the caller's context says: his mistake comes first, as in Go. */
+static bool beyond(gos_limiter *l, int n) { return n > gos_limiter_burst(l) && !unlimited(gos_limiter_limit(l)); }
+
 static int wait_until(gos_limiter *l, int n, gos_ns deadline, gos_ctx *x) {
   gos_reservation r;
-  if (!l || n < 0) return GOS_INVAL;
+  if (!l || n < 0 || beyond(l, n)) return GOS_INVAL;
   if (gosi_ctx_can_end(x) && gosi_ctx_ended(x)) return gosi_ctx_ended(x);
   gos_ns now = gosi_os_now(), patience = deadline == GOS_FOREVER ? GOS_FOREVER : deadline > now ? deadline - now : 0;
   if (!gosi_limiter_reserve(l, n, now, patience, &r)) {
-    if (n > gos_limiter_burst(l) && !unlimited(gos_limiter_limit(l))) return GOS_INVAL;
+    if (beyond(l, n)) return GOS_INVAL; /* since a moment ago */
     return deadline == GOS_NOW ? GOS_WOULDBLOCK : GOS_TIMEDOUT;
   }
   int e = r.at > now ? gos_sleep_ctx(r.at - now, x) : GOS_OK;

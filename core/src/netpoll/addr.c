@@ -202,6 +202,9 @@ static gos_ns share(gos_ns deadline, int addresses) {
   return deadline - now < part ? deadline : now + part;
 }
 
+/* The caller is wanted elsewhere: the other addresses are not tried. */
+static bool called_off(int e) { return e == GOS_CANCELED || e == GOS_AGAIN || e == GOSI_ENDED; }
+
 int gos_dial(const char *name, const char *address, gos_ns deadline) {
   const network *w = network_of(name);
   gos_addr a;
@@ -216,11 +219,11 @@ int gos_dial(const char *name, const char *address, gos_ns deadline) {
   for (struct addrinfo *i = first ? NULL : q->found; i; i = i->ai_next) {
     copy_addr(&a, i);
     fd = dial_one(w->type, &a, share(deadline, left--));
-    if (fd >= 0 || fd == GOS_CANCELED || fd == GOS_AGAIN) break;
+    if (fd >= 0 || called_off(fd)) break;
     if (i == q->found) first = fd;
   }
   if (q) drop(q);
-  return fd >= 0 || fd == GOS_CANCELED || fd == GOS_AGAIN ? fd : first;
+  return fd >= 0 || called_off(fd) ? fd : first;
 }
 
 static NOINLINE int listen_on(int fd, const network *w, const gos_addr *a, int backlog) {

@@ -24,6 +24,20 @@ static bool nothing_runs(void) {
          (threads >= 0 && threads <= known + TOOL_THREADS);
 }
 
+/* The switches of all. */
+static uint64_t switches(void) {
+  uint64_t n = gosi_realm_ticks();
+  for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) n += gosi_load(&gosi_rt.ps[i].tick);
+  return n;
+}
+
+/* They are looked at one after another: one looked at early may be woken by one looked at late, which
+   then goes to sleep. Twice nothing, and no switch in between: there was a moment when all of them slept. */
+static bool all_asleep(void) {
+  uint64_t before = switches();
+  return nothing_runs() && nothing_runs() && switches() == before;
+}
+
 char *(*gosi_dump_text)(const char *head, size_t *n);
 
 static void finish(const char *head) {
@@ -36,7 +50,7 @@ static void finish(const char *head) {
 
 void gosi_deadlock_check(void) {
   gos_g *g = gosi_rt.main;
-  if (!g || !nothing_runs()) return;
+  if (!g || !all_asleep()) return;
   uint8_t status = gosi_load(&g->status);
   if (status != G_WAITING) {
     if (status == G_DEAD || status == G_FREE) finish("no goroutines (main called runtime.Goexit) - deadlock!\n");

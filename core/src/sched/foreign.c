@@ -2,7 +2,10 @@
  * that channels and locks need no second kind of waiter, and sleeps on a futex or
  * in the poller. L3.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <limits.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "sched/realm.h"
 #include "sched/sched.h"
@@ -13,6 +16,7 @@ static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static void thread_ends(void *arg) {
   gosi_m *m = arg;
   gosi_tls_m = NULL;
+  if (!m->foreign) return; /* its realm was closed, but has not ended */
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nthreads--;
   gosi_rt.nforeign--;
@@ -23,8 +27,7 @@ static void thread_ends(void *arg) {
 }
 static void make_key(void) { pthread_key_create(&key, thread_ends); }
 
-/* The first call of a thread. NULL: no memory. */
-gosi_m *gosi_foreign_attach(void) {
+static gosi_m *foreign_new(void) {
   pthread_once(&key_once, make_key);
   gosi_solo_end();
   gosi_m *m = gosi_m_new();
@@ -40,13 +43,75 @@ gosi_m *gosi_foreign_attach(void) {
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   m->foreign = true;
   m->cur = m->foreign_g = g;
+  return m;
+}
+/* False, and not counted: there are as many threads as there may be. */
+static bool count(int d, int limit) {
+  gosi_lock_take(&gosi_rt.lock);
+  bool may = gosi_rt.nthreads < limit;
+  if (may) {
+    gosi_rt.nthreads += d;
+    gosi_rt.nforeign += d;
+  }
+  gosi_lock_drop(&gosi_rt.lock);
+  return may;
+}
+static void adopt(gosi_m *m) {
   gosi_tls_m = m;
   pthread_setspecific(key, m);
-  gosi_lock_take(&gosi_rt.lock);
-  gosi_rt.nthreads++;
-  gosi_rt.nforeign++;
-  gosi_lock_drop(&gosi_rt.lock);
+}
+
+/* The first call of a thread. NULL: no memory. */
+gosi_m *gosi_foreign_attach(void) {
+  gosi_m *m = foreign_new();
+  if (!m) return NULL;
+  adopt(m);
+  count(1, INT_MAX);
   return m;
+}
+
+/* ---- threads for further realms --------------------------------------------------------- */
+typedef struct start {
+  gosi_m *m;
+  void (*fn)(void *);
+  void *arg;
+  char name[16];
+} start;
+
+static void *thread_main(void *arg) {
+  start s = *(start *)arg;
+  gosi_free(arg);
+  adopt(s.m);
+  gosi_os_name_thread(s.name);
+  gosi_os_alt_stack();
+  s.fn(s.arg);
+  gosi_os_alt_stack_free();
+  return NULL;
+}
+
+/* It is counted from here on: until it has begun nothing else tells that somebody will come. */
+int gos_host_thread(const char *name, size_t stack, void (*fn)(void *), void *arg) {
+  if (!fn) return GOS_INVAL;
+  gosi_leave_m(gosi_enter());
+  start *s = gosi_alloc(sizeof *s);
+  gosi_m *m = s ? foreign_new() : NULL;
+  if (!m) {
+    gosi_free(s);
+    return GOS_NOMEM;
+  }
+  *s = (start){.m = m, .fn = fn, .arg = arg};
+  snprintf(s->name, sizeof s->name, "%s", name ? name : "gossamer-host");
+  int e = GOS_SYS(EAGAIN);
+  if (count(1, gosi_load(&gosi_rt.maxthreads))) {
+    e = gosi_os_thread(thread_main, s, stack ? stack : 1 << 20);
+    if (e == GOS_OK) return GOS_OK;
+    count(-1, INT_MAX);
+  }
+  gosi_store(&m->foreign_g->status, (uint8_t)G_DEAD);
+  gosi_g_unref(NULL, m->foreign_g);
+  gosi_free(m);
+  gosi_free(s);
+  return e;
 }
 
 /* Most calls have no way to say that they lack the kilobyte this takes; so it is waited for a

@@ -129,8 +129,8 @@ void gos_goexit(void) {
   gos_g *g = m->cur;
   gosi_leave_m(m);
   gosi_g_run_defers(g);
-  if (g->flags & GF_FOREIGN) pthread_exit(NULL);
   drop_panics(g); /* Goexit in a deferred call ends a panic, as in Go */
+  if (g->flags & GF_FOREIGN) pthread_exit(NULL);
   gosi_end(gosi_enter(), g);
 }
 

@@ -82,12 +82,14 @@ void gosi_ready_home(gosi_m *m, gos_g *g) {
 void gosi_realm_ready(gos_g *g) {
   gos_realm *r = g->realm;
   gos_g *h;
+  gosi_add(&r->visitors, 1u); /* g may run at once, and its realm end: not before we are gone */
   do {
     h = gosi_load(&r->inbox);
     g->next = h;
   } while (!gosi_cas(&r->inbox, h, g)); /* pairs with the exchange in take_inbox */
   gosi_fence();                         /* pairs with the one in realm_sleep: it sees g, or we see idle */
   wake_owner(r);
+  gosi_sub(&r->visitors, 1u);
   gosi_sysmon_nudge();
 }
 
@@ -434,17 +436,18 @@ static void home_main(void *arg) {
 }
 
 /* The calling thread's own loop gets a stack: the thread's is main's. */
-bool gosi_home_context(gosi_m *m, size_t size) {
-  if (GOSI_ASAN || GOSI_TSAN) size *= 4;
+char *gosi_home_context(gosi_m *m, size_t *n) {
+  if (GOSI_ASAN || GOSI_TSAN) *n *= 4;
+  size_t size = *n;
   char *lo = gosi_os_reserve(size);
-  if (!lo) return false;
+  if (!lo) return NULL;
   if (gosi_os_guard(lo, GOSI_PAGE)) {
     gosi_os_unmap(lo, size);
-    return false;
+    return NULL;
   }
   GOSI_STACK_BORN(lo + GOSI_PAGE, lo + size);
   gosi_context_make(&m->g0, lo + GOSI_PAGE, lo + size, home_main, m);
-  return true;
+  return lo;
 }
 
 /* ---- the monitor's part ---------------------------------------------------------------------------- */
@@ -488,7 +491,7 @@ static void kick_from_outside(gos_g *main_g) {
   gosi_realm_ready(main_g);
 }
 
-static bool look(gos_realm *r, gos_ns now) {
+static bool look_at(gos_realm *r, gos_ns now) {
   gos_g *main_g = r->main;
   if (r->host.pending && gosi_load(&main_g->status) == G_WAITING && !gosi_load(&r->kicking) &&
       r->host.pending(r->host.u)) {
@@ -522,10 +525,11 @@ static bool look(gos_realm *r, gos_ns now) {
 }
 
 static bool watch(gos_realm *r, gos_ns now) {
-  gosi_store_seq(&r->watched, 1u); /* pairs with gos_realm_close: it sees this, or we see closed */
+  if (gosi_load_acquire(&r->closed)) return false;
+  gosi_store_seq(&r->watched, 1u); /* pairs with leave_alone */
   gosi_fence();
-  bool hot = !gosi_load_seq(&r->closed) && look(r, now);
-  gosi_store_release(&r->watched, 0u); /* pairs with the load in gos_realm_close */
+  bool hot = !gosi_load_seq(&r->closed) && look_at(r, now);
+  gosi_store_release(&r->watched, 0u);
   return hot;
 }
 
@@ -556,10 +560,18 @@ bool gosi_realm_ask_deadlock(void) {
   return true;
 }
 
+uint64_t gosi_realm_ticks(void) {
+  uint64_t n = 0;
+  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) n += gosi_load(&r->tick);
+  return n;
+}
+
 uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs) {
   uint64_t live = 0;
   for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
-    live += 1 + gosi_load(&r->created) - gosi_load(&r->ended);
+    if (gosi_load_acquire(&r->closed) == REALM_ENDED) continue;
+    uint64_t started = gosi_load(&r->created) - gosi_load(&r->ended), not_yet = gosi_load(&r->promised);
+    live += 1 + (started > not_yet ? started - not_yet : 0); /* they may change meanwhile */
     *switches += gosi_load(&r->tick);
     *handoffs += gosi_load(&r->handoffs);
   }
@@ -577,6 +589,41 @@ static void set(int *err, int e) {
   if (err) *err = e;
 }
 
+/* One that has ended, to be taken over, or a new one. */
+static gos_realm *take_spare(void) {
+  gosi_lock_take(&gosi_rt.lock);
+  gos_realm *r = gosi_rt.spare_realms;
+  if (r) gosi_rt.spare_realms = r->spare;
+  gosi_lock_drop(&gosi_rt.lock);
+  if (r) return r;
+  r = gosi_alloc_aligned(sizeof *r);
+  if (r) r->closed = REALM_ENDED;
+  return r;
+}
+static void put_spare(gos_realm *r) {
+  gosi_lock_take(&gosi_rt.lock);
+  r->spare = gosi_rt.spare_realms;
+  gosi_rt.spare_realms = r;
+  gosi_lock_drop(&gosi_rt.lock);
+}
+
+/* The monitor reads some of it at any time. */
+static void fill_in(gos_realm *r, const gos_host *h, unsigned cls, gosi_m *m, gos_g *g) {
+  r->host = *h;
+  r->cls = cls;
+  gosi_timers_init(&r->timers);
+  r->main = g;
+  r->home = m;
+  gosi_store(&r->owner, m);
+  gosi_store(&r->nms, 1);
+  gosi_store(&r->awake, 1);
+  gosi_store(&r->cur, g);
+  gosi_store(&r->cur_state, h->main_state);
+  gosi_store(&r->idle, (uint32_t)REALM_BUSY);
+  gosi_store(&r->created, (uint64_t)0);
+  gosi_store(&r->ended, (uint64_t)0);
+}
+
 gos_realm *gos_realm_new(const gos_host *h, int *err) {
   int e = GOS_OK;
   if (!h || h->size != sizeof *h) return set(err, GOS_INVAL), NULL;
@@ -585,26 +632,26 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   if (cls < 0) return set(err, GOS_INVAL), NULL;
   if (gosi_load_acquire(&gosi_rt.started) != 2 && !gosi_runtime_start(NULL, false, &e)) return set(err, e), NULL;
   gosi_solo_end();
-  gos_realm *r = gosi_alloc_aligned(sizeof *r);
+  gos_realm *r = take_spare();
   gosi_m *m = gosi_tls_m ? gosi_tls_m : gosi_m_new();
   gos_g *g = gosi_g_new(NULL);
+  size_t size = HOME_LOOP_STACK * 4;
   /* All that may fail comes first: a thread that used C channels before stays the foreign one it is. */
-  bool ok = r && m && g && gosi_home_context(m, HOME_LOOP_STACK * 4);
-  void *state = ok && h->thread_new ? h->thread_new(h->u) : NULL;
-  if (!ok || (h->thread_new && !state)) {
+  char *lo = r && m && g ? gosi_home_context(m, &size) : NULL;
+  void *state = lo && h->thread_new ? h->thread_new(h->u) : NULL;
+  if (!lo || (h->thread_new && !state)) {
+    if (lo) gosi_os_unmap(lo, size);
     if (g) gosi_g_unref(NULL, g);
     if (m != gosi_tls_m) gosi_free(m);
-    gosi_free(r);
+    if (r && r->listed)
+      put_spare(r);
+    else
+      gosi_free(r);
     return set(err, GOS_NOMEM), NULL;
   }
-  r->host = *h;
-  r->cls = (unsigned)cls;
-  gosi_timers_init(&r->timers);
-  r->main = g;
-  r->home = r->owner = m;
-  r->nms = r->awake = 1;
-  r->cur = g;
-  r->cur_state = h->main_state;
+  fill_in(r, h, (unsigned)cls, m, g);
+  r->home_stack = lo;
+  r->home_stack_size = size;
   gosi_lock_take(&gosi_rt.lock);
   if (m->foreign)
     gosi_rt.nforeign--; /* from now on it is a goroutine */
@@ -626,17 +673,74 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   gosi_stack_new_cache();
   gosi_lock_take(&gosi_rt.lock);
   if (!gosi_rt.main) gosi_rt.main = g;
-  r->link = gosi_rt.realms;
-  gosi_store_release(&gosi_rt.realms, r); /* pairs with the loads above */
+  gosi_store_release(&r->closed, (uint32_t)REALM_OPEN);
+  if (!r->listed) {
+    r->listed = true;
+    r->link = gosi_rt.realms;
+    gosi_store_release(&gosi_rt.realms, r); /* pairs with the loads above */
+  }
   gosi_lock_drop(&gosi_rt.lock);
   gosi_sysmon_start();
   return r;
 }
 
+/* The monitor, and threads that have just readied a goroutine of it, are not looking at r any more. */
+static void leave_alone(gos_realm *r) {
+  gosi_fence(); /* pairs with the one in watch: it sees that r is closed, or we see it there */
+  while (gosi_load_acquire(&r->watched) || gosi_load_acquire(&r->visitors)) gosi_os_nap(1000);
+}
+
 void gos_realm_close(gos_realm *r) {
-  gosi_store_seq(&r->closed, 1u);
-  gosi_fence();
-  while (gosi_load_seq(&r->watched)) gosi_os_nap(10000); /* the host's state may go away after this */
+  gosi_store_seq(&r->closed, (uint32_t)REALM_CLOSED);
+  leave_alone(r);
+}
+
+static void drop_fibers(gos_realm *r) {
+  for (gosi_fiber *f; (f = r->stacks);) {
+    r->stacks = f->next;
+    if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
+    gosi_stack_put(f);
+  }
+  if (r->credits) gosi_stack_give_credits(r->cls, r->credits);
+  r->credits = 0;
+  gosi_stack_drop_cache();
+}
+
+int gos_realm_end(gos_realm *r) {
+  gosi_m *m = gosi_tls_m;
+  gos_g *g = r->main;
+  if (!m || m != r->home || m->cur != g || g == gosi_rt.main || gosi_load(&r->nms) != 1) return GOS_PERM;
+  if (gosi_load(&r->created) != gosi_load(&r->ended) || gosi_load(&r->timers.n)) return GOS_PERM;
+  gos_realm_close(r);
+  drop_fibers(r);
+  gosi_gcache_empty(&r->gs);
+  free(r->timers.heap);
+  r->timers.heap = NULL;
+  free(r->deadlock);
+  r->deadlock = NULL;
+  gosi_g_finish(m, NULL, g);
+  gosi_g_unref(NULL, g); /* the binding's, of gos_realm_main() */
+  gosi_context_free(&m->g0);
+  GOSI_STACK_GONE(r->home_stack, r->home_stack_size);
+  gosi_os_unmap(r->home_stack, r->home_stack_size);
+  m->realm = NULL;
+  m->host = NULL;
+  m->is_home = false;
+  m->cur = m->foreign_g;
+  m->foreign = m->foreign_g != NULL;
+  gosi_lock_take(&gosi_rt.lock);
+  if (m->foreign)
+    gosi_rt.nforeign++;
+  else
+    gosi_rt.nthreads--;
+  gosi_lock_drop(&gosi_rt.lock);
+  if (!m->foreign) {
+    gosi_tls_m = NULL;
+    gosi_free(m);
+  }
+  gosi_store_release(&r->closed, (uint32_t)REALM_ENDED);
+  put_spare(r);
+  return GOS_OK;
 }
 
 int gos_realm_enter(gos_realm *r, void *state) {
@@ -653,7 +757,8 @@ int gos_realm_enter(gos_realm *r, void *state) {
   return GOS_OK;
 }
 
-int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out) {
+/* A goroutine that is in no queue yet. */
+static int fresh_g(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out) {
   unsigned cls = r->cls;
   if (!fn) return GOS_INVAL;
   gosi_sysmon_start(); /* a fork's child has none yet */
@@ -685,14 +790,40 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
   gosi_store(&g->site, NULL);
   gosi_store(&g->creator, m && m->cur ? m->cur->id : 0);
   gosi_store(&g->id, gosi_g_next_id(NULL));
+  gosi_store(&r->created, r->created + 1);
+  gosi_store(&g->ctx.sp, NULL);
+  *out = g;
+  return GOS_OK;
+}
+
+int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out) {
+  gos_g *g;
+  int e = fresh_g(r, name, stack, fn, arg, &g);
+  if (e) return e;
   if (out) {
     gosi_store(&g->refs, 2u);
     *out = g;
   }
-  gosi_store(&r->created, r->created + 1);
-  gosi_store(&g->ctx.sp, NULL);
-  gosi_ready_home(m, g);
+  gosi_ready_home(gosi_tls_m, g);
   return GOS_OK;
+}
+
+gos_g *gosi_realm_promise(gos_realm *r, void (*fn)(void *), void *arg) {
+  gos_g *g;
+  if (fresh_g(r, NULL, 0, fn, arg, &g)) return NULL;
+  gosi_add(&r->promised, UINT64_C(1));
+  return g;
+}
+void gosi_realm_keep(gosi_m *m, gos_g *g) {
+  gosi_sub(&g->realm->promised, UINT64_C(1));
+  gosi_ready(m, g);
+}
+void gosi_realm_take_back(gos_g *g) {
+  gos_realm *r = g->realm;
+  gosi_sub(&r->promised, UINT64_C(1));
+  gosi_store(&r->ended, r->ended + 1);
+  credit_back(r, g->cls);
+  gosi_g_unref(&r->gs, g);
 }
 
 gos_g *gos_self(void) {

@@ -7,10 +7,14 @@
 #include "sched/sched.h"
 
 enum { REALM_BUSY, REALM_IDLE, REALM_WAKING };
+/* Of closed. An ended one keeps its place in the list of all, which is read without a lock, until a new
+   realm takes it over. */
+enum { REALM_OPEN, REALM_CLOSED, REALM_ENDED };
 
 struct gos_realm {
   gos_host host;
-  gos_realm *link;
+  gos_realm *link, *spare;
+  bool listed;
   gos_g *main;
   gosi_m *home;       /* the thread it began on */
   gosi_m *owner;      /* [host] writes, [any] reads: the thread that runs the queue */
@@ -27,18 +31,22 @@ struct gos_realm {
   gos_g *cur;      /* [any] what the owner runs, */
   void *cur_state; /* [any] and its host state */
   gosi_timers timers;
+  char *home_stack; /* of the home thread's loop */
+  size_t home_stack_size;
   gosi_lock lock;
   gosi_m *idle_ms;    /* [lock] threads asleep, the owner among them */
   int nms;            /* [lock] */
   int awake;          /* [any] threads not asleep */
   uint32_t handing;   /* [any] a thread is on its way to take over */
   uint32_t kicking;   /* [any] a thread is on its way to kick main */
-  uint32_t closed;    /* [any] */
-  uint32_t watched;   /* [any] the monitor is in the host's callbacks, or about to be */
+  uint32_t closed;    /* [any] REALM_OPEN, ... */
+  uint32_t visitors;  /* [any] threads inside gosi_realm_ready */
+  uint32_t watched;   /* [any] the monitor is looking at it */
   char *deadlock;     /* [host] the last report */
   uint32_t seen_tick; /* the monitor's */
   gos_ns seen_since;
   uint64_t handoffs, created, ended;
+  uint64_t promised; /* [any] of those created, not started yet: gosi_realm_promise */
 };
 
 #endif

@@ -24,7 +24,8 @@ static int procs_wanted(const gos_config *cfg) {
 static int adopt_main(void) {
   gosi_m *m = gosi_m_new();
   gos_g *g = gosi_g_new(NULL);
-  if (!m || !g || !gosi_home_context(m, LOOP_STACK)) {
+  size_t size = LOOP_STACK;
+  if (!m || !g || !gosi_home_context(m, &size)) {
     if (g) gosi_g_unref(NULL, g);
     gosi_free(m);
     return GOS_NOMEM;

@@ -111,6 +111,8 @@ enum {
 };
 /* The result of a wait that a context ended; never leaves the library. */
 enum { GOSI_ENDED = -90 };
+/* The same: what the wait began with has changed, it has to begin anew. Only for select. */
+enum { GOSI_RETRY = -91 };
 
 typedef struct gosi_defer {
   struct gosi_defer *next;
@@ -284,8 +286,9 @@ typedef struct gosi_runtime {
 
   int nspinning;
   gosi_timers timers;
-  gos_realm *realms; /* append-only list */
-  int nforeign;      /* attached foreign threads that are not asleep in the runtime */
+  gos_realm *realms;       /* append-only list */
+  gos_realm *spare_realms; /* those of them that have ended */
+  int nforeign;            /* attached foreign threads that are not asleep in the runtime */
   uint64_t handoffs, wakes;
   uint64_t foreign_created, foreign_ended;
 
@@ -524,11 +527,17 @@ bool gosi_realm_ask_deadlock(void);       /* main belongs to a realm: that realm
 void gosi_realm_end(gosi_m *m, gos_g *g); /* as gosi_end, for a realm's goroutine */
 gosi_timers *gosi_realm_timers(gos_realm *r);
 gosi_gcache *gosi_realm_cache(gos_realm *r);
+/* [lock] A goroutine of the realm that does not run yet. NULL: no memory. */
+gos_g *gosi_realm_promise(gos_realm *r, void (*fn)(void *), void *arg);
+void gosi_realm_keep(gosi_m *m, gos_g *g); /* it runs now; from any thread, and cannot fail */
+void gosi_realm_take_back(gos_g *g);       /* [lock] it will not */
+uint64_t gosi_realm_ticks(void);           /* of all realms: the same twice, and none of them has switched */
 uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs);
 size_t gosi_realm_site(gos_g *g, char *buf, size_t n);
 
 void gosi_realm_timer_first(gosi_timers *ts);
-bool gosi_home_context(gosi_m *m, size_t size);
+/* A stack of *n bytes (then: of how many) for m's loop; NULL: no memory. */
+char *gosi_home_context(gosi_m *m, size_t *n);
 
 /* runtime.c */
 /* Starts the runtime once; with_p: the calling thread becomes C's main goroutine. False and

@@ -18,8 +18,11 @@ void gosi_solo_end(void) {
   static gosi_lock one; /* the second one, too, must not return before the thread is outside */
   gosi_m *self = gosi_tls_m;
   if (likely(!gosi_load(&gosi_solo)) && !gosi_load(&one.word)) return;
-  if (self && self->p) { /* it is the only one that may be inside */
+  if (self && !self->foreign && !self->realm) { /* inside it has the P, so nobody else is there */
+    bool outside = gosi_load(&self->in_rt) != M_INSIDE;
+    if (outside) gosi_enter();
     gosi_exchange(&gosi_solo, 0u);
+    if (outside) gosi_leave();
     return;
   }
   gosi_lock_take(&one);

@@ -52,7 +52,7 @@ static bool retake(gosi_p *p, gosi_m *m) {
     gosi_lock_drop(&gosi_rt.lock);
     return false;
   }
-  m->p = NULL;
+  gosi_store(&m->p, (gosi_p *)NULL);
   gosi_store(&p->m, (gosi_m *)NULL);
   gosi_lock_drop(&gosi_rt.lock);
   if (p->id < gosi_load(&gosi_rt.nprocs))

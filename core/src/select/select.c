@@ -9,7 +9,7 @@
 #include "netpoll/netpoll.h"
 
 enum { OP_RECV = 1, OP_SEND = 2, OP_FD = 3, OP_MAX = OP_FD + (GOS_READ | GOS_WRITE), FEW = 8, CASES_MAX = 65536 };
-enum { RETRY = INT32_MIN }; /* a file descriptor woke us: look again */
+enum { RETRY = GOSI_RETRY }; /* a file descriptor woke us, or a channel is shared from now on: look again */
 
 struct sel {
   gos_case *cases;
@@ -216,9 +216,10 @@ static int select_once(gosi_m *m, struct sel *s, gos_ns deadline, bool ordered) 
 
 static int select_in(struct sel *s, gos_ns deadline, bool ordered) {
   int e;
-  s->shared = s->nfds > 0;
-  for (int i = 0; i < s->n && !s->shared; i++) s->shared = chan_of(&s->cases[i]) && !s->cases[i].c->home;
   do {
+    s->shared = s->nfds > 0;
+    s->ordered = false;
+    for (int i = 0; i < s->n && !s->shared; i++) s->shared = chan_of(&s->cases[i]) && !s->cases[i].c->home;
     e = select_once(gosi_enter(), s, deadline, ordered);
     gosi_leave();
   } while (e == RETRY);

@@ -43,10 +43,12 @@ void gos_cond_broadcast(gos_cond *c) { wake(c, true); }
 
 /* The lock was not held: the place is given back, and a signal that came for it passed on. */
 static int not_locked(gos_cond *c, gosi_waiter *w) {
+  gosi_m *m = gosi_enter();
   gosi_bucket *b = gosi_lot_lock(c);
   bool taken = w->ok;
   gosi_waitq_remove(&b->q, w);
   gosi_lock_drop(&b->lock);
+  gosi_leave_m(m);
   if (taken) gos_cond_signal(c);
   gosi_sub(&c->n, 1u);
   return GOS_PERM;

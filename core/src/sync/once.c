@@ -2,7 +2,7 @@
  * done is set under mu, after fn has returned or its goroutine has left it by gos_goexit or gos_panic:
  * as in Go, fn is not tried again. Whoever reads done as 1 sees all that fn did.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "sched/sched.h"
+#include "sync/once.h"
 
 static void finished(void *arg) {
   gos_once *o = arg;
@@ -10,9 +10,7 @@ static void finished(void *arg) {
   gos_mutex_unlock(&o->mu);
 }
 
-void gos_once_do(gos_once *o, void (*fn)(void *), void *arg) {
-  if (likely(gosi_load_acquire(&o->done))) return;
-  gos_mutex_lock(&o->mu);
+void gosi_once_run(gos_once *o, void (*fn)(void *), void *arg) {
   if (gosi_load(&o->done)) {
     gos_mutex_unlock(&o->mu);
     return;
@@ -22,4 +20,17 @@ void gos_once_do(gos_once *o, void (*fn)(void *), void *arg) {
   fn(arg);
   gosi_defer_pop(&left);
   finished(o);
+}
+
+void gos_once_do(gos_once *o, void (*fn)(void *), void *arg) {
+  if (likely(gosi_load_acquire(&o->done))) return;
+  gos_mutex_lock(&o->mu);
+  gosi_once_run(o, fn, arg);
+}
+
+int gos_once_do_dl(gos_once *o, void (*fn)(void *), void *arg, gos_ns deadline) {
+  if (likely(gosi_load_acquire(&o->done))) return GOS_OK;
+  int e = gos_mutex_lock_dl(&o->mu, deadline);
+  if (!e) gosi_once_run(o, fn, arg);
+  return e;
 }

@@ -94,6 +94,7 @@ static int rearm(gos_timer *t, gos_ns when, gos_ns period) {
   pending = gosi_timer_remove(&t->t); /* first: a firing that starts before it has the old seq */
   if (t->c) pending = t->live;        /* a firing under way that will find itself stale has not fired */
   t->live = when != GOS_FOREVER;
+  if (period) gosi_store(&t->period, period);
   gosi_add(&t->t.seq, 1u);
   if (t->c && t->c->count) {
     gosi_ring_out(t->c, NULL);
@@ -113,10 +114,10 @@ int gos_timer_stop(gos_timer *t) {
 }
 
 int gos_timer_reset(gos_timer *t, gos_ns d) {
-  if (!t || (t->period && d <= 0)) return GOS_INVAL;
+  bool ticker = t && gosi_load(&t->period);
+  if (!t || (ticker && d <= 0)) return GOS_INVAL;
   gosi_m *m = gosi_enter();
-  if (t->period) t->period = d;
-  int r = rearm(t, gosi_deadline(d), t->period);
+  int r = rearm(t, gosi_deadline(d), ticker ? d : 0);
   gosi_leave_m(m);
   return r;
 }

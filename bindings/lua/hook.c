@@ -90,16 +90,30 @@ static void elsewhere(struct gl *S, void (*fn)(void *), void *arg) {
 }
 
 struct command {
-  const char *text;
+  const char *text, *mode;
   FILE *file;
   int result, err;
 };
 
-static void run_system(void *arg) {
+static void call_system(void *arg) {
   struct command *c = arg;
   errno = 0; /* what this thread did before is not told */
   c->result = system(c->text);
   c->err = errno;
+}
+static void run_system(void *arg) { gos_with_users_signals(call_system, arg); }
+
+/* It does not block for long, but an isolate's thread takes no signals, which a child must not inherit. */
+static void call_popen(void *arg) {
+  struct command *c = arg;
+  c->file = popen(c->text, c->mode);
+  c->err = errno;
+}
+static FILE *hooked_popen(const char *text, const char *mode) {
+  struct command c = {.text = text, .mode = mode};
+  gos_with_users_signals(call_popen, &c);
+  errno = c.err;
+  return c.file;
 }
 
 static int hooked_system(const char *text) {
@@ -514,6 +528,7 @@ extern int __fprintf_chk(FILE *, int, const char *, ...);
 #define SLOT(name)                                                                                                     \
   { #name, (void *)hooked_##name, (void *)name }
 static const struct gl_slot slots[] = {SLOT(system),
+                                       SLOT(popen),
                                        SLOT(pclose),
                                        SLOT(fclose),
                                        SLOT(fflush),

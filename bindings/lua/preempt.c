@@ -128,7 +128,11 @@ static struct gl_preempt *turn_on(lua_State *L, struct gl *S) {
     __atomic_store_n(&S->preempt, p, __ATOMIC_RELEASE); /* pairs with the load in gl_preempt_stuck */
   }
   if (p->on) return p;
-  int e = use_signal();
+  sigset_t set; /* the runtime's threads, which isolates run on, take no signals */
+  sigemptyset(&set);
+  sigaddset(&set, SIGNAL);
+  int e = pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  if (!e) e = use_signal();
   if (e) luaL_error(L, "preempt: %s", gos_strerror(GOS_SYS(e)));
   __atomic_store_n(&p->on, true, __ATOMIC_RELEASE);
   return p;

@@ -33,6 +33,19 @@ describe("hook", function()
     assert.are.same({ nil, "exit", 7 }, { parks(os.execute, wait .. "exit 7") })
     assert.is_true(os.execute())
   end)
+  it("os.execute and io.popen start programs with no signal blocked", function()
+    local here = io.open("/proc/self/status"):read("a"):match "SigBlk:%s*%x+"
+    assert.are.equal(here, io.popen("grep SigBlk /proc/self/status"):read("a"):match "SigBlk:%s*%x+")
+    local out = os.tmpname()
+    assert.is_true(os.execute("grep SigBlk /proc/self/status >" .. out))
+    assert.are.equal(here, gos.file.read(out):match "SigBlk:%s*%x+")
+    os.remove(out)
+    local ok, isolated = gos.isolate(function()
+      require "gossamer"
+      return io.popen("grep SigBlk /proc/self/status"):read("a"):match "SigBlk:%s*%x+"
+    end):join()
+    assert.are.same({ true, here }, { ok, isolated })
+  end)
   it("os.execute of many at once", function()
     local wg, sum = gos.waitgroup(), 0
     for i = 1, 20 do

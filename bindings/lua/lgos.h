@@ -62,8 +62,8 @@ enum gl_type {
   GL_PACKET,
   GL_LISTENER,
   GL_PROCESS,
-  GL_NO_PREEMPT,
   GL_ISOLATE,
+  GL_NO_PREEMPT,
   GL_FIXED
 };
 
@@ -101,9 +101,9 @@ struct gl_go {
   int nresults;              /* more than 1: user value 1 is a table of them */
   int joiners;               /* goroutines inside gos_join(h) */
   bool failed, unseen, labelled, interrupted, on_panic;
-  int no_preempt; /* depth of no_preempt() */
   bool by_ctx;    /* its last wait was ended by ctx */
   bool told;      /* it has extras from its start, of which the core is to be told the labels */
+  int no_preempt; /* depth of no_preempt() */
 };
 
 enum { GL_GO_RESULT = 1, GL_GO_EXTRAS = 2, GL_GO_OWNER = 3 };
@@ -414,9 +414,9 @@ extern const struct gl_class gl_context_classes[], gl_rwmutex_classes[], gl_cond
 extern const luaL_Reg gl_work_functions[], gl_io_functions[], gl_hook_functions[];
 extern const luaL_Reg gl_net_functions[], gl_file_functions[], gl_process_functions[]; /* gos.net, gos.file, ... */
 extern const struct gl_class gl_work_classes[], gl_stream_classes[], gl_net_classes[], gl_process_classes[];
-extern const struct gl_class gl_preempt_classes[];
 extern const luaL_Reg gl_isolate_functions[];
 extern const struct gl_class gl_isolate_classes[];
+extern const struct gl_class gl_preempt_classes[];
 
 #pragma GCC visibility pop
 #endif

@@ -114,9 +114,10 @@ static void turn_off(struct gl_preempt *p) {
 }
 
 void gl_preempt_end(struct gl *S) { /* the monitor does not look at it any more */
-  turn_off(S->preempt);
-  free(S->preempt);
-  S->preempt = NULL;
+  struct gl_preempt *p = S->preempt;
+  turn_off(p);
+  S->preempt = NULL; /* first: the signal may still come */
+  free(p);
 }
 
 static struct gl_preempt *turn_on(lua_State *L, struct gl *S) {

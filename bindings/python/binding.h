@@ -84,6 +84,7 @@ int read_wait(const char *fn, PyObject *const *args, Py_ssize_t nargs, PyObject 
 /* Only the keywords, timeout= if so said. */
 int read_waits(const char *fn, PyObject *const *values, PyObject *kwnames, bool timeout, struct wait *w);
 /* Only one of them. */
+int read_ctx(const char *fn, PyObject *o, struct wait *w);
 int read_keyword(const char *fn, PyObject *name, PyObject *value, bool timeout, struct wait *w);
 /* A context has been made ambient, ever. */
 extern bool wait_ambient;
@@ -180,6 +181,8 @@ PyObject *go_spawn(PyObject *fn, PyObject *const *args, Py_ssize_t nargs, PyObje
 /* The body of a goroutine that has no object yet (a timer's function): runs fn(*args) in a copy of
    context (or NULL); code and lasti: where it was asked for. */
 void go_run(PyObject *fn, PyObject *args, PyObject *context, PyObject *code, int lasti);
+/* Whatever the running goroutine ends with, somebody else has got it. */
+void go_collected_elsewhere(void);
 PyObject *go_done(PyObject *g);
 void go_site_of(PyObject *code, int lasti, char *buf, size_t n);
 /* Reports what nobody collected; at exit. */
@@ -203,8 +206,16 @@ int map_init(PyObject *module);
 int once_init(PyObject *module);
 int rate_init(PyObject *module);
 int sync_init(PyObject *module);
+gos_mutex *mutex_core(PyObject *o); /* NULL: it is no Mutex */
+PyObject *mutex_new(void);
 void waitgroup_done(PyObject *wg);
 extern PyMethodDef runtime_methods[];
+/* group.c: a goroutine's wg, which may be a group's room, has ended. False: it is none. */
+bool room_left(PyObject *room, PyObject *error, bool began);
+int group_init(PyObject *module);
+/* lock.c, semaphore.c */
+int lock_init(PyObject *module);
+int semaphore_init(PyObject *module);
 /* time.c */
 extern PyTypeObject *Timer_type;
 void timer_start_failed(PyObject *t);

@@ -7,6 +7,7 @@
 #include "internal/pycore_ceval.h"
 #include "internal/pycore_frame.h"
 #include "internal/pycore_interp.h"
+#include "internal/pycore_pystate.h"
 #include "internal/pycore_runtime.h"
 #include <link.h>
 
@@ -160,9 +161,20 @@ int compat_init(const char **why) {
   return -1;
 }
 
+/* PyThreadState_New() of 3.11 crashes where it should return NULL: this is what it consists of. */
+static PyThreadState *ts_new(PyInterpreterState *interp) {
+#if PY_VERSION_HEX >= 0x030C0000
+  return PyThreadState_New(interp);
+#else
+  PyThreadState *ts = _PyThreadState_Prealloc(interp);
+  if (ts) _PyThreadState_SetCurrent(ts);
+  return ts;
+#endif
+}
+
 PyThreadState *compat_ts_new(PyInterpreterState *interp) {
   void *mine = pthread_getspecific(compat.gilstate);
-  PyThreadState *ts = PyThreadState_New(interp);
+  PyThreadState *ts = ts_new(interp);
   if (!ts) return NULL;
   if (mine) pthread_setspecific(compat.gilstate, mine);
 #if PY_VERSION_HEX >= 0x030C0000

@@ -338,6 +338,38 @@ static PyObject *context_exit(context *c, PyObject *const *args, Py_ssize_t narg
   return PyBool_FromLong(own);
 }
 
+/* ---- for errgroup.py ---------------------------------------------------------------------------------- */
+static PyObject *set_ambient(PyObject *self, PyObject *o) {
+  (void)self;
+  if (!Py_IS_TYPE(o, Context_type)) return PyErr_Format(PyExc_TypeError, "a Context is needed");
+  if (realm_enter() < 0) return NULL;
+  PyObject *token = PyContextVar_Set(ambient_var, o);
+  wait_ambient = true;
+  forget_ambient();
+  return token;
+}
+static PyObject *reset_ambient(PyObject *self, PyObject *token) {
+  (void)self;
+  forget_ambient();
+  if (PyContextVar_Reset(ambient_var, token) < 0) return NULL;
+  Py_RETURN_NONE;
+}
+static PyObject *adopt(PyObject *self, PyObject *o) {
+  PyObject *token = set_ambient(self, o);
+  if (!token) return NULL;
+  Py_DECREF(token);
+  go_collected_elsewhere();
+  Py_RETURN_NONE;
+}
+static PyObject *origin_of(PyObject *self, PyObject *o) {
+  (void)self;
+  PyObject *c = Py_IS_TYPE(o, Context_type) ? Py_NewRef(o) : context_of(o);
+  PyObject *from = c ? (PyObject *)origin((context *)c) : NULL;
+  PyObject *r = Py_NewRef(from ? from : Py_None);
+  Py_XDECREF(c);
+  return r;
+}
+
 /* ---- making ------------------------------------------------------------------------------------------ */
 /* Borrowed; NULL with an exception. */
 static context *read_parent(PyObject *o) {
@@ -581,6 +613,10 @@ PyMethodDef context_methods[] = {
      "without_cancel(parent=None)\n--\n\nThe shield: its parent's values without its end. Go: context.WithoutCancel."},
     {"merge", make_merge, METH_VARARGS,
      "merge(a, b, /)\n--\n\nA context that ends when a or b does, in the same way; values of a, then of b."},
+    {"_set_ambient", set_ambient, METH_O, "Makes it ambient; a token for _reset_ambient()."},
+    {"_reset_ambient", reset_ambient, METH_O, NULL},
+    {"_adopt", adopt, METH_O, "Makes it ambient for good, and the running goroutine's exception the group's affair."},
+    {"_origin", origin_of, METH_O, "The context in which the end of a context or its exception began, or None."},
     {NULL, NULL, 0, NULL},
 };
 static PyMethodDef after_func_def = {

@@ -161,6 +161,11 @@ static void collected(goroutine *g) {
   if (g->ended && g->next) list_remove(g);
 }
 
+void go_collected_elsewhere(void) {
+  struct state *st = realm_state();
+  if (st && st->g) st->g->collected = true;
+}
+
 /* ---- a goroutine's life ------------------------------------------------------------------ */
 /* Takes over result and error, and the scheduler's reference. Its waiters wake after this. */
 static void end(goroutine *g, PyObject *result, PyObject *error) {
@@ -176,7 +181,7 @@ static void end(goroutine *g, PyObject *result, PyObject *error) {
     if (Py_REFCNT(g) == 1) report(g); /* nobody holds a handle */
   }
   if (wg) {
-    waitgroup_done(wg);
+    if (!room_left(wg, error, g->collected)) waitgroup_done(wg);
     Py_DECREF(wg);
   }
   Py_DECREF(g);

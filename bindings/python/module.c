@@ -50,8 +50,8 @@ PyMODINIT_FUNC PyInit__gossamer(void) {
     if (PyModule_AddFunctions(m, tables[i]) < 0) goto fail;
   if (realm_init(m) < 0 || errors_init(m) < 0 || chan_init(m) < 0 || go_init(m) < 0 || select_init(m) < 0 ||
       time_init(m) < 0 || sync_init(m) < 0 || context_init(m) < 0 || atomic_init(m) < 0 || pool_init(m) < 0 ||
-      map_init(m) < 0 || once_init(m) < 0 || rate_init(m) < 0 || close_at_exit(m) < 0 ||
-      PyModule_AddStringConstant(m, "__version__", GOS_VERSION) < 0)
+      map_init(m) < 0 || once_init(m) < 0 || rate_init(m) < 0 || lock_init(m) < 0 || semaphore_init(m) < 0 ||
+      group_init(m) < 0 || close_at_exit(m) < 0 || PyModule_AddStringConstant(m, "__version__", GOS_VERSION) < 0)
     goto fail;
   return m;
 fail:

@@ -65,6 +65,10 @@ typedef struct {
   PyObject *weak;
 } mutex;
 
+static PyTypeObject *Mutex_type;
+gos_mutex *mutex_core(PyObject *o) { return Py_IS_TYPE(o, Mutex_type) ? &((mutex *)o)->mu : NULL; }
+PyObject *mutex_new(void) { return Mutex_type->tp_alloc(Mutex_type, 0); }
+
 static int mutex_take(gos_mutex *mu, struct wait *w) {
   int e;
   WAIT(e, w, until, gos_mutex_lock_dl(mu, until));
@@ -203,5 +207,8 @@ TYPE(mutex, "Mutex", "A lock that parks goroutines; 'with mu:' holds it. Go: syn
 TYPE(once, "Once", "Runs a function once. Go: sync.Once.");
 
 int sync_init(PyObject *m) {
-  return add_type(m, &waitgroup_spec, NULL) && add_type(m, &mutex_spec, NULL) && add_type(m, &once_spec, NULL) ? 0 : -1;
+  return add_type(m, &waitgroup_spec, NULL) && (Mutex_type = add_type(m, &mutex_spec, NULL)) &&
+                 add_type(m, &once_spec, NULL)
+             ? 0
+             : -1;
 }

@@ -10,7 +10,7 @@
 bool wait_ambient;
 
 /* ---- reading arguments ------------------------------------------------------------------ */
-static int read_ctx(const char *fn, PyObject *o, struct wait *w) {
+int read_ctx(const char *fn, PyObject *o, struct wait *w) {
   if (o == Py_None) return 0;
   if (!Py_IS_TYPE(o, Context_type)) {
     PyErr_Format(PyExc_TypeError, "%s(): ctx must be a Context or None, not %.100s", fn, Py_TYPE(o)->tp_name);

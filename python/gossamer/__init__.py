@@ -13,7 +13,7 @@ Durations are float seconds.
 # SPDX-License-Identifier: Apache-2.0
 
 from . import atomic as atomic
-from . import context, runtime, sync
+from . import context, errgroup, runtime, semaphore, sync
 from . import rate as rate
 from . import singleflight as singleflight
 from ._gossamer import (
@@ -71,12 +71,14 @@ __all__ = [
     "after_func",
     "context",
     "default",
+    "errgroup",
     "go",
     "nil_chan",
     "readable",
     "recv",
     "runtime",
     "select",
+    "semaphore",
     "send",
     "sleep",
     "sync",

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from . import atomic as atomic
 from . import context as context
+from . import errgroup as errgroup
 from . import rate as rate
 from . import runtime as runtime
+from . import semaphore as semaphore
 from . import singleflight as singleflight
 from . import sync as sync
 from ._gossamer import Canceled as Canceled
@@ -56,12 +58,14 @@ __all__ = [
     "after_func",
     "context",
     "default",
+    "errgroup",
     "go",
     "nil_chan",
     "readable",
     "recv",
     "runtime",
     "select",
+    "semaphore",
     "send",
     "sleep",
     "sync",

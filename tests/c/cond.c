@@ -2,6 +2,7 @@
 /* Cond: signals in order, none lost, the lock held on every return.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
+#include <gossamer/host.h>
 #include <pthread.h>
 
 #define WAITING "sync.Cond.Wait"
@@ -332,4 +333,49 @@ TEST(a_copy_wakes_nobody) {
   CHECK_EQ(out, 0);
   gos_cond_signal(&c);
   finish(g);
+}
+
+/* ---- in steps, for bindings ---------------------------------------------------------------- */
+static void waits_in_steps(void *arg) {
+  gos_cond_place p;
+  int sleeps = 0, e;
+  gos_mutex_lock(&mu);
+  gos_cond_enter(&c, &p);
+  gos_mutex_unlock(&mu);
+  while ((e = gos_cond_sleep(&c, &p, gos_now() + MS / 10)) == GOS_TIMEDOUT) sleeps++;
+  CHECK_EQ(e, GOS_OK);
+  CHECK_EQ(gos_cond_leave(&c, &p), 1);
+  if (arg) *(int *)arg = sleeps;
+  atomic_fetch_add(&out, 1);
+}
+
+TEST(steps_keep_the_place) {
+  gos_cond_place p;
+  gos_mutex_lock(&mu);
+  gos_cond_enter(&c, &p);
+  CHECK_EQ(gos_mutex_unlock(&mu), GOS_OK);
+  CHECK_EQ(gos_cond_sleep(&c, &p, GOS_NOW), GOS_WOULDBLOCK);
+  CHECK_EQ(gos_cond_sleep(&c, &p, gos_now() + MS), GOS_TIMEDOUT);
+  gos_cond_signal(&c); /* between two sleeps */
+  CHECK_EQ(gos_cond_sleep(&c, &p, GOS_FOREVER), GOS_OK);
+  CHECK_EQ(gos_cond_leave(&c, &p), 1);
+  gos_cond_enter(&c, &p);
+  CHECK_EQ(gos_cond_sleep(&c, &p, gos_now() + MS), GOS_TIMEDOUT);
+  CHECK_EQ(gos_cond_leave(&c, &p), 0);
+  gos_cond_enter(&c, &p);
+  gos_cond_broadcast(&c);
+  CHECK_EQ(gos_cond_leave(&c, &p), 1);
+  is_empty();
+}
+
+TEST(steps_miss_no_signal) {
+  for (int i = scaled(300); i; i--) {
+    gos_g *g[4];
+    out = 0;
+    for (int k = 0; k < 4; k++) g[k] = spawn(waits_in_steps, NULL);
+    while (__atomic_load_n(&c.n, __ATOMIC_ACQUIRE) + out < 4) gos_gosched();
+    for (int k = 0; k < 4; k++) gos_cond_signal(&c);
+    for (int k = 0; k < 4; k++) finish(g[k]);
+  }
+  is_empty();
 }

@@ -134,6 +134,18 @@ int gos_realm_ctx_after_func(gos_realm *r, gos_ctx *x, void (*fn)(void *), void 
    until the next one. */
 const char *gos_realm_deadlock(gos_realm *r);
 
+/* gos_cond_wait() in steps, for a host that has to do something of its own between two sleeps, or takes its
+   locks in its own way: enter, unlock, sleep as often as needed, leave, lock. From enter to leave no signal
+   is missed, also between two sleeps; one that came just as a sleep ended otherwise may wake another too. */
+typedef struct gos_cond_place {
+  void *internal[6];
+} gos_cond_place;
+void gos_cond_enter(gos_cond *c, gos_cond_place *p);
+/* GOS_OK: signalled. Else as gos_cond_wait_dl(), without its lock; the place stays. */
+int gos_cond_sleep(gos_cond *c, gos_cond_place *p, gos_ns deadline);
+/* 1: it was signalled, perhaps after the last sleep: who has no use for that passes it on (gos_cond_signal). */
+int gos_cond_leave(gos_cond *c, gos_cond_place *p);
+
 /* Contexts that carry a host's objects. drop is called once, without locks, on the thread that
    gives up the last reference, which need not hold the host's lock. NULL: nothing to drop. */
 /* As gos_cancel(), with an object beside the cause. It is x's in every case: had x ended before,

@@ -105,3 +105,42 @@ int gos_cond_wait_rw(gos_cond *c, gos_rwmutex *rw, gos_ns deadline) {
 int gos_cond_wait_r(gos_cond *c, gos_rwmutex *rw, gos_ns deadline) {
   return wait_with(c, &(locker){unlock_r, lock_r, rw}, deadline);
 }
+
+/* ---- in steps ------------------------------------------------------------------------------ */
+_Static_assert(sizeof(gosi_waiter) <= sizeof(gos_cond_place), "host.h");
+
+void gos_cond_enter(gos_cond *c, gos_cond_place *p) {
+  gosi_add(&c->n, 1u);
+  gosi_enter();
+  gosi_bucket *b = gosi_lot_lock(c);
+  gosi_lot_reserve(b, (gosi_waiter *)p, c);
+  gosi_lock_drop(&b->lock);
+  gosi_leave();
+}
+
+int gos_cond_sleep(gos_cond *c, gos_cond_place *p, gos_ns deadline) {
+  gosi_waiter *w = (gosi_waiter *)p;
+  gosi_m *m = gosi_enter();
+  int e = GOS_OK;
+  gosi_bucket *b = gosi_lot_lock(c);
+  if (w->ok || deadline == GOS_NOW) {
+    e = w->ok ? GOS_OK : GOS_WOULDBLOCK;
+    gosi_lock_drop(&b->lock);
+  } else {
+    e = gosi_lot_nap(m, b, w, WAIT_COND, deadline);
+  }
+  gosi_leave();
+  return e;
+}
+
+int gos_cond_leave(gos_cond *c, gos_cond_place *p) {
+  gosi_waiter *w = (gosi_waiter *)p;
+  gosi_enter();
+  gosi_bucket *b = gosi_lot_lock(c);
+  bool signalled = w->ok;
+  gosi_waitq_remove(&b->q, w);
+  gosi_lock_drop(&b->lock);
+  gosi_sub(&c->n, 1u);
+  gosi_leave();
+  return signalled;
+}

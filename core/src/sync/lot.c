@@ -26,7 +26,8 @@ static void put_front(gosi_waitq *q, gosi_waiter *w) {
   q->head = w;
 }
 
-int gosi_lot_sleep(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
+/* On a result other than GOS_OK w may still be queued. */
+static int sleep_locked(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
   gos_g *g = m->cur;
   w->g = g;
   w->mode = gosi_claim_mode(g, deadline);
@@ -34,11 +35,26 @@ int gosi_lot_sleep(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, g
   bool sleep = gosi_arm(w, deadline);
   gosi_guard_drop(&b->lock);
   if (sleep) gosi_park(m);
-  if (w->mode == CLAIM_NONE) return GOS_OK;
-  int e = gosi_disarm(g, deadline);
+  return w->mode == CLAIM_NONE ? GOS_OK : gosi_disarm(g, deadline);
+}
+
+int gosi_lot_sleep(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
+  int e = sleep_locked(m, b, w, reason, deadline);
   if (e) {
     gosi_guard_take(&b->lock);
     gosi_waitq_remove(&b->q, w);
+    gosi_guard_drop(&b->lock);
+  }
+  return e;
+}
+
+int gosi_lot_nap(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
+  int e = sleep_locked(m, b, w, reason, deadline);
+  if (e) {
+    gosi_guard_take(&b->lock);
+    w->ok = !w->queued; /* whoever passed it over may have found nobody else */
+    w->g = NULL;
+    w->mode = CLAIM_NONE;
     gosi_guard_drop(&b->lock);
   }
   return e;

@@ -23,6 +23,9 @@ int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bo
 void gosi_lot_reserve(gosi_bucket *b, gosi_waiter *w, const void *key);
 /* Under the lock, w still being queued: drops the lock and waits. */
 int gosi_lot_sleep(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline);
+/* The same; but if the result is not GOS_OK, w has a reserved place again, or w->ok if somebody wanted to
+   take it just then. */
+int gosi_lot_nap(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline);
 /* Under the lock: the first waiter on key, claimed and out of the queue; ready it after
    dropping the lock. */
 gosi_waiter *gosi_lot_take(gosi_bucket *b, const void *key);

@@ -463,16 +463,30 @@ static size_t hooked_fwrite(const void *p, size_t size, size_t n, FILE *f) {
   return failed(f, write_slow(S, f, p, total)) ? 0 : n;
 }
 
-static int hooked_fprintf(FILE *f, int flag, const char *format, ...) { /* __fprintf_chk: of Lua's numbers */
+/* Of Lua's numbers. */
+static int print(FILE *f, const char *format, va_list args) {
   char *text;
-  va_list args;
-  (void)flag;
-  va_start(args, format);
   int n = vasprintf(&text, format, args);
-  va_end(args);
   if (n < 0) return n;
   if (n && !hooked_fwrite(text, (size_t)n, 1, f)) n = -1;
   free(text);
+  return n;
+}
+
+static int hooked_fprintf(FILE *f, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  int n = print(f, format, args);
+  va_end(args);
+  return n;
+}
+
+static int hooked_fprintf_chk(FILE *f, int flag, const char *format, ...) {
+  va_list args;
+  (void)flag;
+  va_start(args, format);
+  int n = print(f, format, args);
+  va_end(args);
   return n;
 }
 
@@ -537,7 +551,8 @@ static const struct gl_slot slots[] = {SLOT(system),
                                        {"getc", (void *)hooked_getc, (void *)(getc)},
                                        {"__uflow", (void *)hooked_uflow, (void *)__uflow},
                                        SLOT(fwrite),
-                                       {"__fprintf_chk", (void *)hooked_fprintf, (void *)__fprintf_chk},
+                                       SLOT(fprintf),
+                                       {"__fprintf_chk", (void *)hooked_fprintf_chk, (void *)__fprintf_chk},
                                        SLOT(nanosleep),
                                        SLOT(poll),
                                        SLOT(select),

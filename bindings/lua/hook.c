@@ -90,16 +90,30 @@ static void elsewhere(struct gl *S, void (*fn)(void *), void *arg) {
 }
 
 struct command {
-  const char *text;
+  const char *text, *mode;
   FILE *file;
   int result, err;
 };
 
-static void run_system(void *arg) {
+static void call_system(void *arg) {
   struct command *c = arg;
   errno = 0; /* what this thread did before is not told */
   c->result = system(c->text);
   c->err = errno;
+}
+static void run_system(void *arg) { gos_with_users_signals(call_system, arg); }
+
+/* It does not block for long, but an isolate's thread takes no signals, which a child must not inherit. */
+static void call_popen(void *arg) {
+  struct command *c = arg;
+  c->file = popen(c->text, c->mode);
+  c->err = errno;
+}
+static FILE *hooked_popen(const char *text, const char *mode) {
+  struct command c = {.text = text, .mode = mode};
+  gos_with_users_signals(call_popen, &c);
+  errno = c.err;
+  return c.file;
 }
 
 static int hooked_system(const char *text) {
@@ -390,12 +404,15 @@ static int write_through(struct gl *S, FILE *f, const char *p, size_t n) {
 
 /* Takes what is in f's buffer out and writes it. Others may put more in meanwhile. */
 static int flush_slow(struct gl *S, FILE *f) {
+  flockfile(f); /* another state's thread may be writing: to stdout, say */
   size_t n = __fpending(f);
-  if (n == 0) return 0;
-  char *p = malloc(n);
-  if (!p) return fflush(f) ? errno : 0;
-  memcpy(p, f->_IO_write_base, n);
-  __fpurge(f);
+  char *p = n ? malloc(n) : NULL;
+  if (p) {
+    memcpy(p, f->_IO_write_base, n);
+    __fpurge(f);
+  }
+  funlockfile(f);
+  if (!p) return n && fflush(f) ? errno : 0;
   int e = write_through(S, f, p, n);
   free(p);
   return e;
@@ -407,9 +424,13 @@ static int failed(FILE *f, int e) {
   return e ? EOF : 0;
 }
 
-/* Does this much go into the buffer, without any of it being written? */
-static bool fits(FILE *f, size_t n) {
-  return __fpending(f) && !__flbf(f) && n < (size_t)(f->_IO_buf_end - f->_IO_write_ptr);
+/* Puts it into the buffer, if none of it has to be written for that. */
+static bool put(FILE *f, const char *p, size_t n) {
+  flockfile(f);
+  bool fits = __fpending(f) && !__flbf(f) && n < (size_t)(f->_IO_buf_end - f->_IO_write_ptr) &&
+              fwrite_unlocked(p, 1, n, f) == n;
+  funlockfile(f);
+  return fits;
 }
 
 /* A FILE without a buffer gets it by a write that cannot block. */
@@ -424,9 +445,7 @@ static int write_slow(struct gl *S, FILE *f, const char *p, size_t n) {
   struct writing *w = begin_writing(S, f);
   if (!w) return fwrite(p, 1, n, f) == n ? 0 : errno;
   int e = 0;
-  if (fits(f, n)) { /* now: another one has emptied it */
-    e = fwrite(p, 1, n, f) == n ? 0 : errno;
-  } else if (!(e = flush_slow(S, f))) {
+  if (!put(f, p, n) && !(e = flush_slow(S, f))) { /* now it may fit: another one has emptied it */
     bool small = n < ATOMIC_WRITE / 2 && __fbufsize(f) <= ATOMIC_WRITE && !__flbf(f);
     e = small ? write_small(S, f, p, n) : write_through(S, f, p, n);
   }
@@ -438,21 +457,36 @@ static size_t hooked_fwrite(const void *p, size_t size, size_t n, FILE *f) {
   size_t total;
   struct gl *S = parks();
   seen |= SEEN_WRITE;
-  if (!S || __builtin_mul_overflow(size, n, &total) || total == 0 || fits(f, total) || !slow(f))
-    return fwrite(p, size, n, f);
+  if (!S || __builtin_mul_overflow(size, n, &total) || total == 0) return fwrite(p, size, n, f);
+  if (put(f, p, total)) return n;
+  if (!slow(f)) return fwrite(p, size, n, f);
   return failed(f, write_slow(S, f, p, total)) ? 0 : n;
 }
 
-static int hooked_fprintf(FILE *f, int flag, const char *format, ...) { /* __fprintf_chk: of Lua's numbers */
+/* Of Lua's numbers. */
+static int print(FILE *f, const char *format, va_list args) {
   char *text;
-  va_list args;
-  (void)flag;
-  va_start(args, format);
   int n = vasprintf(&text, format, args);
-  va_end(args);
   if (n < 0) return n;
   if (n && !hooked_fwrite(text, (size_t)n, 1, f)) n = -1;
   free(text);
+  return n;
+}
+
+static int hooked_fprintf(FILE *f, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  int n = print(f, format, args);
+  va_end(args);
+  return n;
+}
+
+static int hooked_fprintf_chk(FILE *f, int flag, const char *format, ...) {
+  va_list args;
+  (void)flag;
+  va_start(args, format);
+  int n = print(f, format, args);
+  va_end(args);
   return n;
 }
 
@@ -508,6 +542,7 @@ extern int __fprintf_chk(FILE *, int, const char *, ...);
 #define SLOT(name)                                                                                                     \
   { #name, (void *)hooked_##name, (void *)name }
 static const struct gl_slot slots[] = {SLOT(system),
+                                       SLOT(popen),
                                        SLOT(pclose),
                                        SLOT(fclose),
                                        SLOT(fflush),
@@ -516,7 +551,8 @@ static const struct gl_slot slots[] = {SLOT(system),
                                        {"getc", (void *)hooked_getc, (void *)(getc)},
                                        {"__uflow", (void *)hooked_uflow, (void *)__uflow},
                                        SLOT(fwrite),
-                                       {"__fprintf_chk", (void *)hooked_fprintf, (void *)__fprintf_chk},
+                                       SLOT(fprintf),
+                                       {"__fprintf_chk", (void *)hooked_fprintf_chk, (void *)__fprintf_chk},
                                        SLOT(nanosleep),
                                        SLOT(poll),
                                        SLOT(select),

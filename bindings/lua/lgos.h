@@ -372,6 +372,7 @@ struct gl_stream {
   const char *type;           /* the mark of GL_CONN, GL_PIPE or GL_FILE */
   int fd;                     /* -1: closed */
   struct gl_file *file;       /* of a file, which other threads read and write */
+  unsigned turns;             /* see gl_turn */
   gos_mutex reading, writing; /* one goroutine at a time; a file has one position, hence reading only */
   char *buf;                  /* read ahead: [at, end); guarded by reading */
   size_t at, end, cap;
@@ -379,6 +380,12 @@ struct gl_stream {
 };
 struct gl_stream *gl_new_stream(lua_State *L, enum gl_type type); /* pushes it, still closed */
 void gl_stream_own(struct gl_stream *st, int fd);                 /* opens it: fd is its own from now on */
+/* Lets the others run now and then: a goroutine whose socket is always ready would never wait. */
+static inline void gl_turn(struct gl *S, struct gl_go *me, unsigned *turns, gos_ns dl) {
+  if (++*turns % 64 || dl == GOS_NOW) return;
+  gos_gosched();
+  S->cur = me;
+}
 struct gl_stream *gl_test_stream(lua_State *L, int idx);
 struct gl_stream *gl_check_stream(lua_State *L, int idx);
 bool gl_stream_shut(struct gl_stream *st); /* closes it. false: it was closed */

@@ -24,6 +24,7 @@ struct sock {
   int fd;           /* -1: closed */
   char network[12]; /* of addresses to write to */
   char path[108];   /* of a Unix listener: removed with it; "": none */
+  unsigned turns;   /* see gl_turn */
   gos_ns read_until, write_until;
 };
 
@@ -310,6 +311,7 @@ static int accept_(lua_State *L) {
   bool now;
   struct gl_go *me = gl_enter_until(L, 2, k->read_until, &dl, &now);
   push_end(L, k->network);
+  gl_turn(S, me, &k->turns, dl);
   int fd = GOS_CLOSED;
   if (k->fd >= 0) GL_WAIT(L, S, me, fd, gos_accept(k->fd, dl));
   if (fd < 0) return gl_io_failed(L, S, me, fd, now, fd == GOS_CLOSED || fd == GOS_AGAIN ? NULL : "accept");
@@ -335,6 +337,7 @@ static int receive(lua_State *L, bool whence) {
   gos_ns dl;
   bool now;
   struct gl_go *me = gl_enter_until(L, 3, k->read_until, &dl, &now);
+  gl_turn(S, me, &k->turns, dl);
   gos_addr from = {0};
   int64_t n = GOS_CLOSED;
   if (k->fd >= 0) GL_WAIT(L, S, me, n, gos_fd_wait(k->fd, GOS_READ, dl)); /* no buffer while it waits */

@@ -114,9 +114,10 @@ static void turn_off(struct gl_preempt *p) {
 }
 
 void gl_preempt_end(struct gl *S) { /* the monitor does not look at it any more */
-  turn_off(S->preempt);
-  free(S->preempt);
-  S->preempt = NULL;
+  struct gl_preempt *p = S->preempt;
+  turn_off(p);
+  S->preempt = NULL; /* first: the signal may still come */
+  free(p);
 }
 
 static struct gl_preempt *turn_on(lua_State *L, struct gl *S) {
@@ -128,7 +129,11 @@ static struct gl_preempt *turn_on(lua_State *L, struct gl *S) {
     __atomic_store_n(&S->preempt, p, __ATOMIC_RELEASE); /* pairs with the load in gl_preempt_stuck */
   }
   if (p->on) return p;
-  int e = use_signal();
+  sigset_t set; /* the runtime's threads, which isolates run on, take no signals */
+  sigemptyset(&set);
+  sigaddset(&set, SIGNAL);
+  int e = pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  if (!e) e = use_signal();
   if (e) luaL_error(L, "preempt: %s", gos_strerror(GOS_SYS(e)));
   __atomic_store_n(&p->on, true, __ATOMIC_RELEASE);
   return p;

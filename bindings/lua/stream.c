@@ -218,6 +218,8 @@ static int64_t read_file(struct op *o, struct gl_stream *st, size_t n) {
 /* Reads some bytes, at most as many as fit when there is room for want. Under the lock. What is there:
    a positive number, END, or an error. */
 static int64_t fill(struct op *o, struct gl_stream *st, size_t want) {
+  gl_turn(o->S, o->me, &st->turns, o->dl);
+  if (st->fd < 0) return GOS_CLOSED;
   int64_t n = make_room(st, want);
   if (n) return n;
   if (st->file) {
@@ -379,6 +381,8 @@ static int64_t write_file(struct op *o, struct gl_stream *st, const char *p, siz
    have gone. */
 static int64_t write_some(struct op *o, struct gl_stream *st, const char *p, size_t n) {
   if (st->file) return write_file(o, st, p, n);
+  gl_turn(o->S, o->me, &st->turns, o->dl);
+  if (st->fd < 0) return GOS_CLOSED;
   for (;;) {
     int64_t e = gos_write(st->fd, p, n, GOS_NOW);
     if (e != GOS_WOULDBLOCK) return e;

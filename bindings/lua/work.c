@@ -95,10 +95,11 @@ struct blocking {
   int n, status;
 };
 
-static void run_function(struct gl_work *w) {
-  struct blocking *b = (struct blocking *)w;
+static void call_function(void *arg) {
+  struct blocking *b = arg;
   b->status = lua_pcall(b->T, b->n, LUA_MULTRET, 0);
 }
+static void run_function(struct gl_work *w) { gos_with_users_signals(call_function, w); /* it may start programs */ }
 
 static void free_function(struct gl_work *w) {
   struct blocking *b = (struct blocking *)w;

@@ -895,7 +895,7 @@ function gos.blocking(f, ...) end
 --- Waits until the file descriptor is ready to be read ("r") or written ("w"), whoever made it.
 ---@param fd gossamer.fd
 ---@param mode "r"|"w"|"rw"
----@param t? number seconds
+---@param t? gossamer.t
 ---@return "r"|"w"|"rw"|nil ready
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code "EBADF" and the like
@@ -948,7 +948,7 @@ local Stream = {}
 
 --- What there is, at least a byte. Go: `io.Reader`.
 ---@param n? integer at most this many bytes (65,536)
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return nil|"eof"|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -956,14 +956,14 @@ function Stream:read(n, t) end
 
 --- n bytes. If they do not come, those that did are still to be read. Go: `io.ReadFull`.
 ---@param n integer
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return nil|"eof"|"unexpected eof"|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code
 function Stream:read_exactly(n, t) end
 
 --- A line without its end ("\n" or "\r\n"); the last one may have none.
----@param t? number seconds
+---@param t? gossamer.t
 ---@param max? integer "line too long" when more bytes than this have come without a line's end
 ---@return string|nil
 ---@return nil|"eof"|"line too long"|"closed"|"timeout"|"canceled"|string why
@@ -971,7 +971,7 @@ function Stream:read_exactly(n, t) end
 function Stream:read_line(t, max) end
 
 --- All until the end. Go: `io.ReadAll`.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return nil|"closed"|"timeout"|"canceled"|string why what has come by then is still to be read
 ---@return string|nil code
@@ -987,7 +987,7 @@ function Stream:buffered() end
 
 --- Writes all; other goroutines' writes do not come in between. SIGPIPE is never raised.
 ---@param data string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code "EPIPE", ...
@@ -1068,7 +1068,7 @@ local File = {}
 function File:seek(whence, offset) end
 
 --- Waits until all is on the disk. Go: `File.Sync`.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return string|nil why
 ---@return string|nil code
@@ -1076,7 +1076,7 @@ function File:sync(t) end
 
 --- Makes the file that long, with zeros at its end where it was shorter.
 ---@param size integer
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return string|nil why
 ---@return string|nil code
@@ -1098,7 +1098,7 @@ local net = {}
 --- A connected socket. Addresses are "host:port", "[::1]:port", a path or "@name". Go: `net.Dial`.
 ---@param network gossamer.network
 ---@param address string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.Conn|gossamer.Packet|nil a Packet for datagrams
 ---@return nil|"timeout"|"canceled"|string why "dial tcp host:80: Connection refused", ...
 ---@return string|nil code "ECONNREFUSED", "ENOHOST", ...
@@ -1115,7 +1115,7 @@ function net.listen(network, address, backlog) end
 
 --- The addresses of a host. Go: `net.LookupHost`.
 ---@param host string
----@param t? number seconds
+---@param t? gossamer.t
 ---@param network? gossamer.network "tcp4" or "tcp6": those of one kind
 ---@return string[]|nil
 ---@return nil|"timeout"|"canceled"|string why
@@ -1139,7 +1139,7 @@ function net.socketpair(network) end
 local Listener = {}
 
 --- The next connection.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.Conn|gossamer.Packet|nil
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code "EMFILE", ...
@@ -1150,7 +1150,7 @@ local Packet = {}
 
 --- One datagram; what is longer than n is lost.
 ---@param n? integer (65,536)
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1158,7 +1158,7 @@ function Packet:read(n, t) end
 
 --- The same, and where it came from. Go: `ReadFrom`.
 ---@param n? integer
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return string|"closed"|"timeout"|"canceled" from or why
 ---@return string|nil code
@@ -1166,7 +1166,7 @@ function Packet:read_from(n, t) end
 
 --- Sends one to the other end of a connected socket.
 ---@param data string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1175,7 +1175,7 @@ function Packet:write(data, t) end
 --- Sends one to that address. Go: `WriteTo`.
 ---@param data string
 ---@param address string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1188,7 +1188,7 @@ local file = {}
 
 --- All of a file.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1197,7 +1197,7 @@ function file.read(path, t) end
 --- Makes a file of data, in place of one that is there.
 ---@param path string
 ---@param data string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1227,7 +1227,7 @@ function file.lines(path) end
 --- Opens a file; a FIFO or a terminal is a stream that the poller waits for.
 ---@param path string
 ---@param mode? string as for io.open; "wx": not one that exists
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.File|nil
 ---@return nil|"timeout"|"canceled"|string why "path: No such file or directory", ...
 ---@return string|nil code "ENOENT", ...
@@ -1235,7 +1235,7 @@ function file.open(path, mode, t) end
 
 --- What the system knows of a path; links are followed.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.stat|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1243,7 +1243,7 @@ function file.stat(path, t) end
 
 --- The same of a link itself.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.stat|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1251,7 +1251,7 @@ function file.lstat(path, t) end
 
 --- The names in a directory, in no order.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return string[]|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1259,7 +1259,7 @@ function file.list(path, t) end
 
 --- Removes a file or an empty directory.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1268,7 +1268,7 @@ function file.remove(path, t) end
 --- Renames, over what is there.
 ---@param from string
 ---@param to string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1276,7 +1276,7 @@ function file.rename(from, to, t) end
 
 --- Makes a directory. Errors: it exists.
 ---@param path string
----@param t? number seconds
+---@param t? gossamer.t
 ---@return true|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1314,7 +1314,7 @@ function process.spawn(options) end
 
 --- Runs a program to its end and collects what it writes; killed when t is over. Go: `Cmd.Output`.
 ---@param options gossamer.run
----@param t? number seconds
+---@param t? gossamer.t
 ---@return gossamer.finished|nil
 ---@return nil|"timeout"|"canceled"|string why
 ---@return string|nil code
@@ -1324,7 +1324,7 @@ function process.run(options, t) end
 local Process = {}
 
 --- Waits for its end, any number of times.
----@param t? number seconds
+---@param t? gossamer.t
 ---@return integer|nil status exit status, or the number of the signal
 ---@return "exit"|"signal"|"timeout"|"canceled"|string how or why not
 ---@return string|nil code "ECHILD": its status went to somebody else

@@ -33,6 +33,19 @@ describe("hook", function()
     assert.are.same({ nil, "exit", 7 }, { parks(os.execute, wait .. "exit 7") })
     assert.is_true(os.execute())
   end)
+  it("os.execute and io.popen start programs with no signal blocked", function()
+    local here = io.open("/proc/self/status"):read("a"):match "SigBlk:%s*%x+"
+    assert.are.equal(here, io.popen("grep SigBlk /proc/self/status"):read("a"):match "SigBlk:%s*%x+")
+    local out = os.tmpname()
+    assert.is_true(os.execute("grep SigBlk /proc/self/status >" .. out))
+    assert.are.equal(here, gos.file.read(out):match "SigBlk:%s*%x+")
+    os.remove(out)
+    local ok, isolated = gos.isolate(function()
+      require "gossamer"
+      return io.popen("grep SigBlk /proc/self/status"):read("a"):match "SigBlk:%s*%x+"
+    end):join()
+    assert.are.same({ true, here }, { ok, isolated })
+  end)
   it("os.execute of many at once", function()
     local wg, sum = gos.waitgroup(), 0
     for i = 1, 20 do
@@ -119,7 +132,11 @@ describe("hook", function()
     file:write [[
       local gos = require "gossamer"
       gos.hook()
-      gos.go(function() io.stderr:write "running\n" end) -- while the next line waits
+      local main = gos.goroutines()[1]
+      gos.go(function()
+        repeat gos.gosched() until main:status() == "waiting"
+        io.stderr:write "waiting\n"
+      end)
       assert(io.read "l" == "first")
       assert(io.read "n" == 12)
       assert(io.read(1) == "\n")
@@ -130,7 +147,7 @@ describe("hook", function()
     ]]
     file:close()
     local p <close> = assert(gos.process.spawn { support.lua, name, stdin = "pipe", stdout = "pipe", stderr = "pipe" })
-    assert.are.equal("running", p:stderr():read_line())
+    assert.are.equal("waiting", p:stderr():read_line())
     for _, text in ipairs { "first\n", "12\n", "rest\n" } do p:stdin():write(text) end
     p:stdin():close()
     assert.are.equal("error\n", p:stderr():read_all())

@@ -234,6 +234,40 @@ describe("a connection", function()
     b:close()
     a:close()
   end)
+  it("obeys contexts, everywhere", function()
+    local a, b = tcp()
+    local l <close> = assert(net.listen("tcp", "127.0.0.1:0"))
+    local u <close> = assert(net.listen("udp", "127.0.0.1:0"))
+    local p <close> = assert(gos.process.spawn { "sleep", "1000" })
+    local big = ("x"):rep(50000000)
+    local calls = {
+      { a.read, a, 1 }, { a.read_line, a }, { a.read_exactly, a, 5 }, { a.read_all, a }, { b.write, b, big },
+      { l.accept, l }, { u.read, u, 1 }, { u.read_from, u, 1 }, { gos.wait_fd, l, "r" }, { p.wait, p },
+    }
+    for i, call in ipairs(calls) do
+      local c = gos.with_cancel()
+      call[#call + 1] = c
+      local g = gos.go(table.unpack(call))
+      settle()
+      assert.are.equal("waiting", (g:status()), i)
+      c:cancel()
+      assert.are.same({ true, nil, "canceled" }, { table.unpack({ g:join() }, 1, 3) }, i)
+      call[#call] = gos.with_timeout(0.001)
+      assert.are.same({ nil, "timeout" }, { table.unpack({ call[1](table.unpack(call, 2)) }, 1, 2) }, i)
+    end
+    local over = gos.with_cancel()
+    over:cancel()
+    assert.are.same({ nil, "canceled" }, { net.dial("tcp", l:local_addr(), over) })
+    assert.are.same({ nil, "canceled" }, { net.lookup("localhost", over) })
+    assert.are.same({ nil, "canceled" }, { gos.file.stat("/", over) })
+    assert.are.same({ nil, "canceled" }, { gos.process.run({ "sleep", "1000" }, over) })
+    local live = gos.with_cancel()
+    assert.is_table((gos.file.stat("/", live)))
+    b:set_deadline(0.001)
+    assert.are.same({ nil, "timeout" }, { b:read(1, live) })
+    a:close()
+    b:close()
+  end)
   it("an interrupted read loses nothing", function()
     local a, b = tcp()
     local g = gos.go(function() return a:read_line() end)
@@ -292,6 +326,24 @@ describe("a connection", function()
     assert.are.equal("EBADF", (select(3, gos.wait_fd(1000000, "r"))))
     a:close()
     b:close()
+  end)
+  it("one that always has something to read does not keep the others waiting", function()
+    local a, b = tcp()
+    local stop, others = false, 0
+    local writer = gos.go(function() while not stop and a:write(("x"):rep(60000)) do end end)
+    local counter = gos.go(function()
+      repeat
+        others = others + 1
+        gos.gosched()
+      until stop
+    end)
+    for _ = 1, 1000 do b:read(4096) end
+    stop = true
+    assert.is_true(others > 5)
+    b:close()
+    writer:join()
+    counter:join()
+    a:close()
   end)
   it("thousands at once are no trouble", function()
     local l <close> = assert(net.listen("tcp", "127.0.0.1:0"))

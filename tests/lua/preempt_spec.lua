@@ -131,6 +131,20 @@ describe("preempt", function()
     assert.are.equal(210, sum)
     assert.is_true((g:join()))
   end)
+  it("works in isolates, each for itself", function()
+    local gs = {}
+    for i = 1, 3 do
+      gs[i] = gos.isolate(function()
+        local inner = require "gossamer"
+        local before = inner.preempt(0.001)
+        local flag
+        inner.go(function() flag = true end)
+        while not flag do end
+        return before
+      end)
+    end
+    for _, g in ipairs(gs) do assert.are.same({ true, false }, { g:join() }) end
+  end)
   it("a state that ends with it on ends", function()
     local out, status = support.script [[
       gos.preempt(true)

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/atomic.h"
+#include "gossamer/host.h"
 #include "os/os.h"
 
 #ifndef MADV_GUARD_INSTALL
@@ -49,6 +50,12 @@ static bool probe_markers(void) {
 
 static sigset_t users_mask; /* of the thread that started the runtime */
 void gosi_os_users_signals(void) { pthread_sigmask(SIG_SETMASK, &users_mask, NULL); }
+void gos_with_users_signals(void (*fn)(void *), void *arg) {
+  sigset_t old;
+  pthread_sigmask(SIG_SETMASK, &users_mask, &old);
+  fn(arg);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
 
 void gosi_os_init(void) {
   pthread_sigmask(SIG_SETMASK, NULL, &users_mask);

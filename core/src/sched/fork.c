@@ -33,7 +33,7 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
   r->head = r->tail = r->inbox = NULL;
   r->nrun = 0;
   r->idle_ms = NULL;
-  r->handing = r->kicking = r->watched = 0;
+  r->handing = r->kicking = r->watched = r->visitors = 0;
   gosi_timers_forget(&r->timers);
   if (m->realm != r || m->foreign) {
     r->closed = 1; /* none of its goroutines lives */

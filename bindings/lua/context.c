@@ -132,7 +132,8 @@ static int with_cause(lua_State *L, int idx) {
 static int with_timeout(lua_State *L) {
   gos_ns d = gl_duration(L, 1);
   gos_ctx *p = core_of(parent_of(L, 2));
-  gl_set_core(L, gl_new_ctx(L, GL_CTX_SCOPE, 2), d == GL_AGES ? gos_with_cancel(p) : gos_with_timeout(p, d));
+  struct gl_ctx *c = gl_new_ctx(L, GL_CTX_SCOPE, 2);
+  gl_set_core(L, c, d == GL_AGES ? gos_with_cancel(p) : gos_with_timeout(p, d));
   return with_cause(L, 3);
 }
 

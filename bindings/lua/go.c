@@ -249,11 +249,11 @@ static void end(struct gl_go *g, lua_State *L, int status) {
   lua_settop(L, 0);                         /* a dead coroutine to whoever still knows it */
   lua_setiuservalue(svc, -2, GL_GO_RESULT); /* L may be collected from here on */
   g->failed = status != LUA_OK;
-  if (status == LUA_OK || status == LUA_ERRMEM) { /* of an error that something inside it caught: load's reader */
+  bool seen = g->ended && g->ended(g, svc);
+  if (seen || status == LUA_OK || status == LUA_ERRMEM) { /* else of an error inside it: load catches its reader's */
     free(g->text);
     g->text = NULL;
   }
-  bool seen = g->ended && g->ended(g, svc);
   lua_settop(svc, -3);
   if (g->failed && !seen)
     fail(g);

@@ -94,7 +94,6 @@ static int rearm(gos_timer *t, gos_ns when, gos_ns period) {
   pending = gosi_timer_remove(&t->t); /* first: a firing that starts before it has the old seq */
   if (t->c) pending = t->live;        /* a firing under way that will find itself stale has not fired */
   t->live = when != GOS_FOREVER;
-  if (period) gosi_store(&t->period, period);
   gosi_add(&t->t.seq, 1u);
   if (t->c && t->c->count) {
     gosi_ring_out(t->c, NULL);

@@ -7,11 +7,15 @@
 --   message     a producer and a consumer on an unbuffered channel; an operation is a message
 --   spawn_join  tasks that do nothing, started and waited for in batches; an operation is a task
 --   parked      tasks that wait on a channel; the value is the bytes of memory each of them takes
-local HOW_MANY <const> = { message = 1000000, spawn_join = 200000, parked = 20000 }
+--   state_int, state_100b, state_10kb, state_table
+--               a producer in another Lua state, on another thread, and a consumer in this one, with room
+--               for 100 values between them; an operation is a message (payloads.lua)
+local HOW_MANY <const> = { message = 1000000, spawn_join = 200000, parked = 20000, state_int = 1000000,
+  state_100b = 500000, state_10kb = 100000, state_table = 200000 }
 
 local peer, workload, n = table.unpack(arg)
 if not HOW_MANY[workload] then
-  io.stderr:write("usage: bench.lua PEER {message|spawn_join|parked} [N]\n")
+  io.stderr:write("usage: bench.lua PEER WORKLOAD [N]\n")
   os.exit(2)
 end
 

@@ -36,4 +36,23 @@ function M.parked(n, watch)
   watch.stop()
 end
 
+-- A producer in another state.
+local function produce(ch, n, make)
+  local v = make()
+  for _ = 1, n do ch:send(v) end
+  ch:close()
+end
+
+for name, make in pairs(require "payloads") do
+  M[name] = function(n, watch)
+    local ch = gos.chan(100)
+    watch.start()
+    gos.isolate(produce, ch, n, make)
+    local got = 0
+    for _ in ch do got = got + 1 end
+    watch.stop()
+    assert(got == n)
+  end
+end
+
 return M

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "lgos.h"
+#include "message.h"
 
 #define SEQ __ATOMIC_SEQ_CST
 
@@ -97,6 +97,12 @@ static int bool_cas(lua_State *L) {
   int64_t *c = bool_cell(L), old = check_bool(L, 2), new = check_bool(L, 3);
   return push_bool(L, __atomic_compare_exchange_n(c, &old, new, false, SEQ, SEQ));
 }
+
+static void retain(void *p) { __atomic_add_fetch(&((struct gl_cell *)p)->refs, 1, __ATOMIC_RELAXED); }
+static void release(void *p) { gl_cell_release(p); }
+const struct gl_share gl_atomic_shares[] = {{GL_ATOMIC_INT, sizeof(struct gl_atomic), retain, release},
+                                            {GL_ATOMIC_BOOL, sizeof(struct gl_atomic), retain, release},
+                                            {0}};
 
 const luaL_Reg gl_atomic_functions[] = {{"int", new_int}, {"bool", new_bool}, {NULL, NULL}};
 

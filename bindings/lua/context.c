@@ -13,7 +13,7 @@
  */
 #include <stdio.h>
 
-#include "lgos.h"
+#include "message.h"
 
 /* User values. KEY and VALUE are those of with_value, OTHER that of merge. */
 enum { PARENT = 1, OTHER = 2, KEY = 2, CAUSE = 3, VALUE = 3 };
@@ -391,5 +391,10 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg meta[] = {{"__close", ctx_close}, {"__gc", ctx_gc}, {"__tostring", ctx_tostring}, {NULL, NULL}};
 static const luaL_Reg none[] = {{NULL, NULL}};
 static const luaL_Reg after_meta[] = {{"__gc", after_gc}, {NULL, NULL}};
+/* Another state gets the context without what hangs at its userdata: values, and causes that are no words. */
+static void retain(void *p) { gos_ctx_retain(p); }
+static void release(void *p) { gos_ctx_release(p); }
+const struct gl_share gl_context_shares[] = {{GL_CTX, sizeof(struct gl_ctx), retain, release}, {0}};
+
 const struct gl_class gl_context_classes[] = {
     {GL_CTX, "gossamer.context", methods, meta}, {GL_AFTER, "gossamer.after_func", none, after_meta}, {0}};

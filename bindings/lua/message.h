@@ -15,7 +15,7 @@
 #pragma GCC visibility push(hidden)
 
 /* How a class of ours is shared by states: its userdata begin with the mark and a pointer to what is
-   counted; the rest of a new one is zero. */
+   counted; the next byte, if there is one, is copied, and the rest of a new one is zero. */
 struct gl_share {
   enum gl_type type;
   size_t size; /* of the userdata; 0: the end of a list */
@@ -23,9 +23,12 @@ struct gl_share {
   void (*release)(void *p);
 };
 
+extern const struct gl_share gl_sync_shares[], gl_atomic_shares[], gl_context_shares[];
+
 struct gl_ref {
   enum { GL_REF_TAKEN, GL_REF_CODE, GL_REF_CHAN, GL_REF_SHARED } kind;
   uint8_t can, holds;           /* of a channel */
+  uint8_t kind_of;              /* of a shared object: the byte after the pointer */
   const struct gl_share *share; /* of a shared object */
   void *p;
 };
@@ -34,7 +37,8 @@ struct gl_msg {
   struct gl_msg *next; /* in gl.unpacking, or while it is freed */
   struct gl_ref *refs;
   uint32_t nrefs, nvalues;
-  bool again; /* something is in it more than once */
+  bool again;  /* something is in it more than once */
+  int8_t room; /* msgmem.c's */
   size_t size;
   unsigned char bytes[];
 };
@@ -49,6 +53,9 @@ struct gl_msg *gl_msg_text(const char *s, size_t n); /* one string; NULL: no mem
 /* Pushes the values and frees the message, also when it raises an error. Their number. */
 int gl_unpack(lua_State *L, struct gl *S, struct gl_msg *m);
 void gl_msg_free(struct gl_msg *m);
+/* An empty message with room for so many bytes, or NULL; and what gives only its own memory back. */
+struct gl_msg *gl_msg_alloc(size_t bytes);
+void gl_msg_give_back(struct gl_msg *m);
 /* Lets other states use the channel. false: something in it cannot be sent, and why says what. */
 bool gl_share_chan(lua_State *L, struct gl *S, struct gl_chan *ch, char *why, size_t size);
 void gl_messages_end(struct gl *S); /* the state is being closed */

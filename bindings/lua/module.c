@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "lgos.h"
+#include "message.h"
 
 static const char key; /* of the module's table in the registry */
 
@@ -84,11 +84,14 @@ __attribute__((visibility("default"))) int luaopen_gossamer_native(lua_State *L)
                {"net", gl_net_functions},
                {"file", gl_file_functions},
                {"process", gl_process_functions}};
+  static const struct gl_share *const shares[] = {gl_sync_shares, gl_atomic_shares, gl_context_shares};
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TTABLE) return 1;
   luaL_checkversion(L);
   struct gl *S = gl_open(L);
   for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
     for (const struct gl_class *c = classes[i]; c->name; c++) add_class(L, S, c);
+  for (size_t i = 0; i < sizeof shares / sizeof *shares; i++)
+    for (const struct gl_share *sh = shares[i]; sh->size; sh++) S->share[sh->type] = sh;
   gl_push_go(L, S->main); /* older than its class */
   set_class(L, S, GL_GO);
   lua_pop(L, 1);

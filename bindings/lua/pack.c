@@ -435,8 +435,10 @@ static bool put_userdata(struct writer *w) {
   if (type == GL_CHAN) return put_channel(w, (struct gl_chan *)p);
   if (!ref_room(w) || !room(w, 5)) return false;
   void *shared = ((void **)p)[1];
+  if (!shared) return refuse(w, " has been collected");
   share->retain(shared);
-  w->s->refs[w->s->nrefs] = (struct gl_ref){.kind = GL_REF_SHARED, .share = share, .p = shared};
+  uint8_t kind_of = share->size > sizeof(void *[2]) ? ((uint8_t *)p)[sizeof(void *[2])] : 0;
+  w->s->refs[w->s->nrefs] = (struct gl_ref){.kind = GL_REF_SHARED, .kind_of = kind_of, .share = share, .p = shared};
   return put_32(w, T_SHARED, w->s->nrefs++);
 }
 
@@ -487,24 +489,27 @@ static void give_scratch(struct gl *S, struct gl_scratch *s) {
 
 static struct gl_msg *finish(struct writer *w, int n) {
   struct gl_scratch *s = w->s;
-  struct gl_msg *m = malloc(sizeof *m + s->size);
+  struct gl_msg *m = gl_msg_alloc(s->size);
   struct gl_ref *refs = m && s->nrefs ? malloc(s->nrefs * sizeof *refs) : NULL;
   if (!m || (s->nrefs && !refs)) {
-    free(m);
+    if (m) gl_msg_give_back(m);
     no_memory(w);
     return NULL;
   }
-  *m = (struct gl_msg){.refs = refs, .nrefs = s->nrefs, .nvalues = (uint32_t)n, .again = w->again, .size = s->size};
+  m->refs = refs;
+  m->nrefs = s->nrefs;
+  m->nvalues = (uint32_t)n;
+  m->again = w->again;
   memcpy(m->bytes, s->bytes, s->size);
   if (refs) memcpy(refs, s->refs, s->nrefs * sizeof *refs);
   return m;
 }
 
 struct gl_msg *gl_msg_text(const char *s, size_t n) {
-  struct gl_msg *m = n > MOST ? NULL : malloc(sizeof *m + 5 + n);
+  struct gl_msg *m = n > MOST ? NULL : gl_msg_alloc(5 + n);
   if (!m) return NULL;
   uint32_t n32 = (uint32_t)n;
-  *m = (struct gl_msg){.nvalues = 1, .size = 5 + n};
+  m->nvalues = 1;
   m->bytes[0] = T_STRING;
   memcpy(m->bytes + 1, &n32, 4);
   memcpy(m->bytes + 5, s, n);

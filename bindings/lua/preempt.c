@@ -125,6 +125,10 @@ static struct gl_preempt *turn_on(lua_State *L, struct gl *S) {
   if (!p) {
     if (!(p = calloc(1, sizeof *p))) luaL_error(L, "not enough memory");
     p->thread = pthread_self();
+    sigset_t own; /* an isolate's thread has all signals blocked */
+    sigemptyset(&own);
+    sigaddset(&own, SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &own, NULL);
     if (pthread_getcpuclockid(p->thread, &p->clock)) p->clock = -1;
     __atomic_store_n(&S->preempt, p, __ATOMIC_RELEASE); /* pairs with the load in gl_preempt_stuck */
   }

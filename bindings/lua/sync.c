@@ -1,16 +1,20 @@
-/* Mutex, wait group and once: each a userdata around the core's.
+/* Mutex, wait group and once, around the core's. The first two are counted and outlive their
+ * userdata, as several states may share one.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "lgos.h"
+#include "message.h"
 
-struct mutex {
-  const char *type;
-  gos_mutex mu;
+struct counted {
+  uint32_t refs;
+  union {
+    gos_mutex mu;
+    gos_waitgroup wg;
+  };
 };
-struct waitgroup {
+struct mutex { /* or wait group */
   const char *type;
-  gos_waitgroup wg;
+  struct counted *c;
 };
 struct once {
   const char *type;
@@ -36,19 +40,46 @@ int gl_done_waiting(lua_State *L, struct gl *S, struct gl_go *me, int e, bool no
   return 1;
 }
 
+static void retain(void *p) { __atomic_add_fetch(&((struct counted *)p)->refs, 1, __ATOMIC_RELAXED); }
+static void release(void *p) {
+  struct counted *c = p;
+  if (c && __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL) == 0) free(c);
+}
+
+static struct counted *new_counted(lua_State *L, enum gl_type type) {
+  struct mutex *m = gl_new_object(L, type, sizeof *m, 0);
+  m->c = calloc(1, sizeof *m->c);
+  if (!m->c) luaL_error(L, "not enough memory");
+  m->c->refs = 1;
+  return m->c;
+}
+
+static struct counted *check_counted(lua_State *L, enum gl_type type, const char *what) {
+  struct mutex *m = gl_check(L, 1, type, what);
+  if (__builtin_expect(!m->c, 0)) luaL_error(L, "the %s has been collected", what);
+  return m->c;
+}
+
+static int counted_gc(lua_State *L) {
+  struct mutex *m = lua_touserdata(L, 1);
+  release(m->c);
+  m->c = NULL;
+  return 0;
+}
+
+const struct gl_share gl_sync_shares[] = {
+    {GL_MUTEX, sizeof(struct mutex), retain, release}, {GL_WAITGROUP, sizeof(struct mutex), retain, release}, {0}};
+
 /* ---- mutex ------------------------------------------------------------------------------------ */
 
 gos_mutex *gl_test_mutex(lua_State *L, int idx) {
   struct mutex *m = gl_test(L, idx, GL_MUTEX);
-  return m ? &m->mu : NULL;
+  return m && m->c ? &m->c->mu : NULL;
 }
 
-static gos_mutex *check_mutex(lua_State *L) { return &((struct mutex *)gl_check(L, 1, GL_MUTEX, "mutex"))->mu; }
+static gos_mutex *check_mutex(lua_State *L) { return &check_counted(L, GL_MUTEX, "mutex")->mu; }
 
-gos_mutex *gl_new_mutex(lua_State *L) {
-  struct mutex *m = gl_new_object(L, GL_MUTEX, sizeof *m, 0);
-  return &m->mu;
-}
+gos_mutex *gl_new_mutex(lua_State *L) { return &new_counted(L, GL_MUTEX)->mu; }
 
 static int mutex(lua_State *L) {
   gl_new_mutex(L);
@@ -90,12 +121,10 @@ static int mutex_guard(lua_State *L) {
 
 /* ---- wait group ------------------------------------------------------------------------------- */
 
-static gos_waitgroup *check_waitgroup(lua_State *L) {
-  return &((struct waitgroup *)gl_check(L, 1, GL_WAITGROUP, "wait group"))->wg;
-}
+static gos_waitgroup *check_waitgroup(lua_State *L) { return &check_counted(L, GL_WAITGROUP, "wait group")->wg; }
 
 static int waitgroup(lua_State *L) {
-  gl_new_object(L, GL_WAITGROUP, sizeof(struct waitgroup), 0);
+  new_counted(L, GL_WAITGROUP);
   return 1;
 }
 
@@ -187,14 +216,15 @@ const luaL_Reg gl_sync_functions[] = {{"mutex", mutex}, {"waitgroup", waitgroup}
 
 static const luaL_Reg mutex_methods[] = {
     {"lock", mutex_lock}, {"try_lock", mutex_try_lock}, {"unlock", mutex_unlock}, {"guard", mutex_guard}, {NULL, NULL}};
-static const luaL_Reg mutex_meta[] = {{"__close", mutex_unlock}, {NULL, NULL}};
+static const luaL_Reg mutex_meta[] = {{"__close", mutex_unlock}, {"__gc", counted_gc}, {NULL, NULL}};
 static const luaL_Reg waitgroup_methods[] = {
     {"add", waitgroup_add}, {"done", waitgroup_done}, {"wait", waitgroup_wait}, {"go", waitgroup_go}, {NULL, NULL}};
+static const luaL_Reg waitgroup_meta[] = {{"__gc", counted_gc}, {NULL, NULL}};
 static const luaL_Reg once_methods[] = {{"do_", once_do}, {NULL, NULL}};
 static const luaL_Reg once_guard_meta[] = {{"__close", once_guard_close}, {NULL, NULL}};
 static const luaL_Reg none[] = {{NULL, NULL}};
 const struct gl_class gl_sync_classes[] = {{GL_MUTEX, "gossamer.mutex", mutex_methods, mutex_meta},
-                                           {GL_WAITGROUP, "gossamer.waitgroup", waitgroup_methods, none},
+                                           {GL_WAITGROUP, "gossamer.waitgroup", waitgroup_methods, waitgroup_meta},
                                            {GL_ONCE, "gossamer.once", once_methods, none},
                                            {GL_ONCE_GUARD, "gossamer.once_guard", none, once_guard_meta},
                                            {0}};

@@ -45,7 +45,7 @@ void gl_msg_free(struct gl_msg *m) {
     todo = m->next;
     for (uint32_t i = 0; i < m->nrefs; i++) gl_ref_free(&m->refs[i]);
     free(m->refs);
-    free(m);
+    gl_msg_give_back(m);
   }
   busy = false;
 }
@@ -262,6 +262,7 @@ static void push_shared(struct reader *r) {
   void **p = memset(lua_newuserdatauv(L, share->size, 0), 0, share->size);
   p[0] = (void *)(uintptr_t)&gl_mark[share->type];
   p[1] = ref->p;
+  if (share->size > sizeof(void *[2])) *(uint8_t *)(p + 2) = ref->kind_of;
   ref->kind = GL_REF_TAKEN; /* nothing fails from here on: the class is there */
   set_class(r, share->type);
   came(r);

@@ -1372,9 +1372,9 @@ function Process:stderr() end
 --- once stay so; metatables are NOT copied), Lua functions with their upvalues (shared ones stay
 --- shared), C functions by the name a loaded module has for them. An upvalue that holds a module's table
 --- is that module in the other state (required there), and the table of globals is that state's.
---- Channels are not copied but shared, and so are what this page says states share. Errors name what
---- cannot be sent: "cannot send msg.items[3].fn: upvalue 'f' is userdata"; also coroutines, other
---- userdata, tables nested more than 200 deep.
+--- Channels, mutexes, wait groups, atomics and contexts (without their values and Lua causes) are not
+--- copied but shared. What cannot be sent is named: "cannot send msg.items[3].fn: upvalue 'f' is
+--- userdata"; so are coroutines, other userdata, tables nested more than 200 deep.
 ---
 --- A channel that was sent to another state works as before, but for one thing: from then on its
 --- values are copied, those between goroutines of one state too. What is in it at that time must be

@@ -128,7 +128,8 @@ static struct gl_msg *tight(struct gl_msg *m) {
   struct gl_msg *t = malloc(sizeof *t + m->size);
   if (!t) exit(1);
   memcpy(t, m, sizeof *t + m->size);
-  free(m);
+  t->room = -1;
+  gl_msg_give_back(m);
   return t;
 }
 

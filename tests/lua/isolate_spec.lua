@@ -225,6 +225,15 @@ describe("an isolate's end", function()
     assert.is_true(contains(out:recv(), "cannot wait"))
     assert.is_true(contains(out:recv(), "the Lua state is being closed"))
   end)
+  it("takes one that computes, where they are preempted", function()
+    assert.are.same({ true, "end" }, { gos.isolate(function()
+      gos.preempt(true)
+      local n = 0
+      gos.go(function() while true do n = n + 1 end end)
+      while n < 1000 do gos.gosched() end
+      return "end"
+    end):join() })
+  end)
   it("goexit ends its function only", function()
     assert.are.same({ true }, { gos.isolate(function() gos.goexit() end):join() })
   end)

@@ -25,7 +25,8 @@ struct gos_realm {
   gosi_fiber *stacks; /* [host] with host state */
   int credits;        /* [host] */
   unsigned cls;
-  uint32_t tick; /* [host] writes, [any] reads: switches */
+  uint32_t spins, sleeps; /* [host] see spin() */
+  uint32_t tick;          /* [host] writes, [any] reads: switches */
   uint32_t polled;
   uint32_t idle;   /* [any] REALM_*: does the owner sleep */
   gos_g *cur;      /* [any] what the owner runs, */

@@ -64,6 +64,7 @@ static int start(const gos_config *cfg, bool with_p) {
   gosi_rt.cls = (unsigned)cls;
   gosi_rt.nps = gosi_rt.nprocs = procs_wanted(cfg);
   gosi_rt.maxthreads = cfg->maxthreads ? cfg->maxthreads : DEFAULT_THREADS;
+  gosi_rt.many_cpus = gosi_os_cpus() > 1;
   gosi_rt.seed = cfg->seed ? cfg->seed : gosi_os_random();
   gosi_rt.on_panic = cfg->on_panic;
   gosi_rt.on_deadlock = cfg->on_deadlock;

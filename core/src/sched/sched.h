@@ -288,7 +288,9 @@ typedef struct gosi_runtime {
   gosi_timers timers;
   gos_realm *realms;       /* append-only list */
   gos_realm *spare_realms; /* those of them that have ended */
-  int nforeign;            /* attached foreign threads that are not asleep in the runtime */
+  int nrealms;             /* those that have not ended */
+  bool many_cpus;
+  int nforeign; /* attached foreign threads that are not asleep in the runtime */
   uint64_t handoffs, wakes;
   uint64_t foreign_created, foreign_ended;
 

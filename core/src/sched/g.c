@@ -324,6 +324,13 @@ size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n) {
   return (size_t)k < n ? (size_t)k : n - 1;
 }
 
+bool gosi_g_visit_next(const void **at, void (*f)(gos_g *g, void *u), void *u) {
+  chunk *k = *at ? (chunk *)(uintptr_t)*at : gosi_load_acquire(&gosi_g_chunks);
+  for (int i = 0; k && i < CHUNK; i++)
+    if (gosi_load_acquire(&k->g[i].status) != G_FREE) f(&k->g[i], u);
+  return k && (*at = k->next);
+}
+
 void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u) {
   for (chunk *k = gosi_load_acquire(&gosi_g_chunks); k; k = k->next)
     for (int i = 0; i < CHUNK; i++)

@@ -1,0 +1,352 @@
+/* Freezing and thawing of stacks. L2. SPDX-License-Identifier: Apache-2.0 */
+#include "stack/freeze.h"
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/atomic.h"
+#include "os/pages.h"
+#include "stack/slab.h"
+
+/* A cell: 0, one of these in the low bits, or the ice of a frozen stack. */
+enum { MARKED = 1, FREEZING = 2, THAWED = 3, THAWING = 4, STATES = 7 };
+/* THAWED: the other bits say when, in 2^20 ns. THAWING: they are the ice. */
+enum { GRAIN = 20, STATE_BITS = 3 };
+/* Pages that lie deeper below the stack pointer than this are given back without a guard: markers there would take
+   more page tables than the stack takes memory. */
+enum { GUARDED = 64 * 1024 };
+
+typedef struct gosi_ice {
+  union {
+    size_t n;
+    struct gosi_ice *next; /* molten */
+  };
+  char bytes[];
+} gosi_ice;
+
+/* Guards freezing. A handler takes no lock: what it has done with it leaves behind here. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static gosi_ice *molten;
+static gosi_freeze_figures figures;
+
+/* ---- places ------------------------------------------------------------------------------- */
+typedef struct place {
+  gosi_slab *slab;
+  uintptr_t *cell;
+  char *lo, *hi; /* usable bytes and header */
+  gosi_fiber *f, header;
+} place;
+
+static bool place_of(const void *a, place *p) {
+  gosi_slab *s = gosi_slab_of(a);
+  uintptr_t *cells = s ? gosi_load_acquire(&s->cells) : NULL; /* pairs with the store in cells_for */
+  if (!cells) return false;
+  size_t i = (size_t)((const char *)a - s->lo) >> s->cls;
+  char *lo = s->lo + (i << s->cls);
+  p->slab = s;
+  p->cell = &cells[i];
+  p->lo = lo + gosi_stack_guard_size(s->cls);
+  p->hi = lo + ((size_t)1 << s->cls);
+  p->f = gosi_stack_lay(lo, s->cls, &p->header);
+  return true;
+}
+
+/* Where the guarded pages begin while it is frozen. */
+static char *guarded_from(const place *p, const char *sp) {
+  char *page = (char *)((uintptr_t)sp & ~(uintptr_t)(GOSI_PAGE - 1));
+  return page - p->lo > GUARDED ? page - GUARDED : p->lo;
+}
+
+static void give_twin(gosi_slab *s) {
+  s->twin = gosi_pages_twin(s->lo - GOSI_PAGE, (size_t)(s->hi - s->lo) + GOSI_PAGE);
+  if (s->twin) s->twin += GOSI_PAGE;
+}
+
+static bool cells_for(gosi_slab *s) {
+  if (s->cells) return true;
+  uintptr_t *cells = gosi_alloc(((size_t)(s->hi - s->lo) >> s->cls) * sizeof *cells);
+  if (cells) give_twin(s);
+  if (!cells || !s->twin) {
+    gosi_free(cells);
+    return false;
+  }
+  gosi_store_release(&s->cells, cells); /* pairs with the load in place_of */
+  return true;
+}
+
+static void free_all(gosi_ice *x) {
+  for (gosi_ice *next; x; x = next) {
+    next = x->next;
+    gosi_free(x);
+  }
+}
+
+/* ---- signals ------------------------------------------------------------------------------- */
+/* A handler that touched the stack in question would wait for the thread it interrupted. */
+static void hold_signals(sigset_t *old) {
+  sigset_t all;
+  sigfillset(&all);
+  sigdelset(&all, SIGSEGV);
+  sigdelset(&all, SIGBUS);
+  pthread_sigmask(SIG_BLOCK, &all, old);
+}
+static void let_signals(const sigset_t *old) { pthread_sigmask(SIG_SETMASK, old, NULL); }
+
+void gosi_freeze_lock(sigset_t *old) {
+  hold_signals(old);
+  pthread_mutex_lock(&lock);
+  free_all(gosi_exchange(&molten, (gosi_ice *)NULL));
+}
+void gosi_freeze_unlock(const sigset_t *old) {
+  pthread_mutex_unlock(&lock);
+  let_signals(old);
+}
+
+const char *gosi_freeze_trouble(void) {
+  static const char *why;
+  static bool tried; /* guarded by the lock */
+  sigset_t old;
+  gosi_freeze_lock(&old);
+  if (!tried) why = gosi_pages_trouble();
+  tried = true;
+  gosi_freeze_unlock(&old);
+  return why;
+}
+
+/* ---- freezing --------------------------------------------------------------------------------- */
+static uintptr_t stamp(gos_ns t) { return (uintptr_t)(t >> GRAIN) << STATE_BITS | THAWED; }
+
+bool gosi_stack_mark(gosi_cold *c, const gosi_fiber *f, char *sp, gos_ns since) {
+  place p;
+  gosi_slab *s = gosi_slab_of((const char *)f);
+  if (!s || !cells_for(s) || !place_of(f, &p) || sp < p.lo || sp >= p.header.top) return false;
+  uintptr_t v = gosi_load_acquire(p.cell);
+  if (v && (v & STATES) != THAWED) return false;
+  if (v && v > stamp(since)) return false;
+  gosi_ice *x = gosi_alloc(sizeof *x + (size_t)(p.header.top - sp));
+  if (!x) return false;
+  x->n = (size_t)(p.header.top - sp);
+  *c = (gosi_cold){.f = f, .sp = sp, .cell = p.cell, .was = v, .ice = x};
+  gosi_store_release(p.cell, (uintptr_t)MARKED); /* nobody else changes one that is neither frozen nor marked */
+  return true;
+}
+
+void gosi_stack_unmark(gosi_cold *c) {
+  gosi_cas(c->cell, (uintptr_t)MARKED, c->was);
+  gosi_free(c->ice);
+}
+
+static void leave(gosi_ice **list, gosi_ice *x) {
+  x->next = *list;
+  *list = x;
+}
+
+static int by_address(const void *a, const void *b) {
+  uintptr_t x = (uintptr_t)((const gosi_cold *)a)->f, y = (uintptr_t)((const gosi_cold *)b)->f;
+  return (x > y) - (x < y);
+}
+
+/* Fills the stack in from its ice and puts it into place: others see nothing of it, or all. False: the process has as
+   many mappings as it may, or there is no twin. */
+static bool move_back(const place *p, const gosi_ice *x) {
+  char *sp = p->header.top - x->n, *from = guarded_from(p, sp), *twin = p->slab->twin;
+  if (!twin) return false;
+  ptrdiff_t d = twin - p->slab->lo;
+  memcpy(sp + d, x->bytes, x->n);
+  memcpy((char *)p->f + d, &p->header, sizeof p->header);
+  if (gosi_pages_move(from + d, from, (size_t)(p->hi - from))) return true;
+  gosi_os_discard(from + d, (size_t)(p->hi - from));
+  return false;
+}
+/* The same where it is: others could see a part of it, so only where there is no other way. */
+static void fill_in(const place *p, const gosi_ice *x) {
+  char *sp = p->header.top - x->n, *from = guarded_from(p, sp);
+  gosi_pages_open(from, (size_t)(p->hi - from));
+  memcpy(sp, x->bytes, x->n);
+  *p->f = p->header;
+}
+
+/* Neighbours that may be read, not written. False: they are as they were, and may be written. */
+static bool drop_run(const gosi_cold *c, int n, char *lo, char *hi) {
+  place p;
+  bool fine = true;
+  for (int i = 0; i < n; i++) memcpy(c[i].ice->bytes, c[i].sp, c[i].ice->n);
+  if (hi - lo <= n * (GUARDED + (long)GOSI_PAGE)) { /* small ones: no page is worth sparing */
+    fine = gosi_pages_drop(lo, (size_t)(hi - lo));
+  } else {
+    for (int i = 0; i < n && fine && place_of(c[i].f, &p); i++) {
+      char *from = guarded_from(&p, c[i].sp);
+      if (from > p.lo) gosi_os_discard(p.lo, (size_t)(from - p.lo));
+      fine = gosi_pages_drop(from, (size_t)(p.hi - from));
+    }
+  }
+  if (fine) {
+    gosi_pages_allow(lo, (size_t)(hi - lo));
+    return true;
+  }
+  unsigned char moved[GOSI_FREEZE_BATCH];
+  for (int i = 0; i < n; i++) moved[i] = place_of(c[i].f, &p) && move_back(&p, c[i].ice);
+  gosi_pages_allow(lo, (size_t)(hi - lo));
+  for (int i = 0; i < n; i++)
+    if (!moved[i] && place_of(c[i].f, &p)) fill_in(&p, c[i].ice);
+  return false;
+}
+
+/* Neighbours, all freezing. */
+static bool freeze_run(gosi_cold *c, int n, gosi_ice **left) {
+  place first, last;
+  if (!place_of(c[0].f, &first) || !place_of(c[n - 1].f, &last)) gosi_fatal("a stack without a place");
+  bool fine =
+      gosi_pages_forbid(first.lo, (size_t)(last.hi - first.lo)) && drop_run(c, n, first.lo, last.hi);
+  int64_t bytes = 0;
+  for (int i = 0; i < n; i++) {
+    bytes += (int64_t)(sizeof(gosi_ice) + c[i].ice->n);
+    if (!fine) leave(left, c[i].ice);
+  }
+  if (fine) { /* before others can thaw them */
+    gosi_add(&figures.bytes, bytes);
+    gosi_add(&figures.now, n);
+    gosi_add(&figures.frozen, (uint64_t)n);
+  }
+  for (int i = 0; i < n; i++) /* pairs with the loads in thaw */
+    gosi_store_release(c[i].cell, fine ? (uintptr_t)c[i].ice : c[i].was);
+  return fine;
+}
+
+int gosi_stack_freeze(gosi_cold *c, int n) {
+  int kept = 0, frozen = 0;
+  gosi_ice *left = NULL; /* freed at the end: nobody waits for malloc's lock while somebody waits for a stack */
+  if (n > GOSI_FREEZE_BATCH) gosi_fatal("too many to freeze at once");
+  qsort(c, (size_t)n, sizeof *c, by_address);
+  for (int i = 0; i < n; i++) {
+    if (gosi_cas(c[i].cell, (uintptr_t)MARKED, (uintptr_t)FREEZING))
+      c[kept++] = c[i];
+    else
+      leave(&left, c[i].ice);
+  }
+  for (int i = 0, k; i < kept; i += k) {
+    for (k = 1; i + k < kept && c[i + k].cell == c[i].cell + k; k++) {}
+    if (freeze_run(c + i, k, &left)) frozen += k;
+  }
+  free_all(left);
+  return frozen;
+}
+
+/* ---- thawing -------------------------------------------------------------------------------------- */
+static void wait_a_little(unsigned n) {
+  if (n < 100)
+    gosi_pause();
+  else if (n < 1000)
+    sched_yield();
+  else
+    gosi_os_nap(50000); /* who thaws or freezes it may be of lower priority */
+}
+
+/* The claim is v -> v | THAWING, with signals held. */
+static void thaw_claimed(const place *p, gosi_ice *x) {
+  if (!move_back(p, x)) fill_in(p, x);
+  gosi_sub(&figures.bytes, (int64_t)(sizeof *x + x->n));
+  gosi_sub(&figures.now, 1);
+  gosi_add(&figures.thawed, 1u);
+  gosi_store_release(p->cell, stamp(gosi_os_now())); /* pairs with the loads in thaw: it is all there */
+}
+
+/* Returns when it is neither frozen nor on the way to it. continues: its goroutine is about to run. */
+static void thaw(const place *p, bool continues) {
+  for (unsigned n = 0;; n++) {
+    uintptr_t v = gosi_load_acquire(p->cell);
+    if (v == 0 || (v & STATES) == THAWED) return;
+    if (v == MARKED) {
+      if (!continues || gosi_cas(p->cell, v, (uintptr_t)0)) return;
+      continue;
+    }
+    if (v & STATES) {
+      wait_a_little(n);
+      continue;
+    }
+    sigset_t old;
+    gosi_ice *x = (gosi_ice *)v;
+    hold_signals(&old);
+    bool mine = gosi_cas(p->cell, v, v | THAWING);
+    if (mine) thaw_claimed(p, x);
+    let_signals(&old);
+    if (!mine) continue;
+    if (continues) {
+      gosi_free(x);
+      return;
+    }
+    gosi_add(&figures.trapped, 1u);
+    gosi_ice *top = gosi_load(&molten);
+    do {
+      x->next = top;
+    } while (!__atomic_compare_exchange_n(&molten, &top, x, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    return;
+  }
+}
+
+void gosi_stack_thaw(const gosi_fiber *f) {
+  place p;
+  if (place_of(f, &p)) thaw(&p, true);
+}
+
+void gosi_stack_thaw_all(void) {
+  for (int i = 0; i < gosi_load_acquire(&gosi_nslabs); i++) {
+    gosi_slab *s = &gosi_slabs[i];
+    for (size_t k = 0; gosi_load_acquire(&s->cells) && k < (size_t)(s->hi - s->lo) >> s->cls; k++) {
+      place p;
+      uintptr_t v = gosi_load(&s->cells[k]);
+      if (v && !(v & STATES) && place_of(s->lo + (k << s->cls), &p)) thaw(&p, false);
+    }
+  }
+}
+
+bool gosi_stack_frozen(const gosi_fiber *f) {
+  place p;
+  if (!f || !place_of(f, &p)) return false;
+  uintptr_t v = gosi_load(p.cell);
+  return v && !(v & STATES);
+}
+
+void gosi_freeze_figures_get(gosi_freeze_figures *out) {
+  out->frozen = gosi_load(&figures.frozen);
+  out->thawed = gosi_load(&figures.thawed);
+  out->trapped = gosi_load(&figures.trapped);
+  out->now = gosi_load(&figures.now);
+  out->bytes = gosi_load(&figures.bytes);
+}
+
+/* In the usable part of a stack that can be frozen nothing else faults but the execution of what lies there: if it is
+   not frozen it was so, or was being frozen, a moment ago. */
+bool gosi_stack_fault(const siginfo_t *si, const void *uc) {
+  place p;
+  int e = errno;
+  if (si->si_signo != SIGSEGV || si->si_code <= 0 || !place_of(si->si_addr, &p)) return false;
+  if ((char *)si->si_addr < p.lo || gosi_pages_fault_pc(uc) == si->si_addr) return false;
+  thaw(&p, false);
+  errno = e;
+  return true;
+}
+
+/* ---- fork ------------------------------------------------------------------------------------------- */
+void gosi_freeze_before_fork(void) { pthread_mutex_lock(&lock); }
+
+void gosi_freeze_after_fork(bool child) {
+  if (!child) {
+    pthread_mutex_unlock(&lock);
+    return;
+  }
+  pthread_mutex_init(&lock, NULL);
+  for (int i = 0; i < gosi_nslabs; i++) {
+    gosi_slab *s = &gosi_slabs[i];
+    if (!s->cells) continue;
+    /* The copies of the slab and of its twin have nothing in common any more. */
+    size_t n = (size_t)(s->hi - s->lo);
+    if (s->twin) gosi_os_unmap(s->twin - GOSI_PAGE, n + GOSI_PAGE);
+    give_twin(s);
+    /* Those that another thread was about to thaw: the ice is whole. If they were in place already, no fault will
+       ask for it. */
+    for (size_t k = 0; k < n >> s->cls; k++)
+      if ((s->cells[k] & STATES) == THAWING) s->cells[k] &= ~(uintptr_t)STATES;
+  }
+}

@@ -12,10 +12,11 @@
 const char *gosi_pages_trouble(void);
 /* The twin of [p, p+n), a mapping from gosi_os_reserve whose first page is nobody's; NULL: not to be had. */
 char *gosi_pages_twin(char *p, size_t n);
-/* Writing faults, until it is allowed again. False: nothing changed. Allowing must work, and waits until it does. */
+/* Writing faults, until it is allowed again, or a page has been moved there. False: nothing changed. */
 bool gosi_pages_forbid(char *p, size_t n);
-void gosi_pages_allow(char *p, size_t n);
-/* The memory is given back, and any access faults. False: perhaps some of it. */
+bool gosi_pages_allow(char *p, size_t n);
+/* Pages that may not be written: the memory is given back, and any access faults, also once writing is allowed again.
+   False: perhaps some of it; some may not be read. */
 bool gosi_pages_drop(char *p, size_t n);
 /* Pages of the twin take the place of those it is the twin of; it has none there any more. False: nothing changed. */
 bool gosi_pages_move(char *twin, char *to, size_t n);

@@ -44,12 +44,13 @@ char *gosi_pages_twin(char *p, size_t n) {
 }
 
 bool gosi_pages_forbid(char *p, size_t n) { return mprotect(p, n, PROT_READ) == 0; }
-void gosi_pages_allow(char *p, size_t n) {
-  while (mprotect(p, n, PROT_READ | PROT_WRITE)) gosi_os_nap(1000000); /* joins what forbidding split: no memory needed */
-}
+/* Joins the mappings that forbidding split. */
+bool gosi_pages_allow(char *p, size_t n) { return mprotect(p, n, PROT_READ | PROT_WRITE) == 0; }
 
+/* The kernel gives back first and sets the markers then: in between a page that may be read would read as zeros. */
 bool gosi_pages_drop(char *p, size_t n) {
   int r;
+  if (mprotect(p, n, PROT_NONE)) return false;
   do {
     r = madvise(p, n, MADV_GUARD_INSTALL);
   } while (r && (errno == EINTR || errno == EAGAIN));
@@ -87,7 +88,7 @@ static const char *try(char *p, char *twin) {
   strcpy(page, "thawed");
   if (!gosi_pages_forbid(page, GOSI_PAGE)) return "its pages cannot be protected";
   bool dropped = gosi_pages_drop(page, GOSI_PAGE);
-  gosi_pages_allow(page, GOSI_PAGE);
+  if (!gosi_pages_allow(page, GOSI_PAGE)) return "its pages cannot be protected";
   if (!dropped || readable(page)) return "there are no guard markers (Linux 6.13 has them)";
   strcpy(its, "frozen");
   if (!gosi_pages_move(its, page, GOSI_PAGE)) return "pages cannot be moved";

@@ -14,7 +14,7 @@ enum { MARKED = 1, FREEZING = 2, THAWED = 3, THAWING = 4, STATES = 7 };
 /* THAWED: the other bits say when, in 2^20 ns. THAWING: they are the ice. */
 enum { GRAIN = 20, STATE_BITS = 3 };
 /* Pages that lie deeper below the stack pointer than this are given back without a guard: markers there would take
-   more page tables than the stack takes memory. */
+   more page tables than the stack takes memory. Neighbours no larger than this are frozen together. */
 enum { GUARDED = 64 * 1024 };
 
 typedef struct gosi_ice {
@@ -167,38 +167,30 @@ static void fill_in(const place *p, const gosi_ice *x) {
   *p->f = p->header;
 }
 
-/* Neighbours that may be read, not written. False: they are as they were, and may be written. */
-static bool drop_run(const gosi_cold *c, int n, char *lo, char *hi) {
+/* What was begun with neighbours that may be read, not written, is undone. */
+static void put_back(const gosi_cold *c, int n, char *lo, char *hi) {
+  bool moved[GOSI_FREEZE_BATCH], all = true;
   place p;
-  bool fine = true;
-  for (int i = 0; i < n; i++) memcpy(c[i].ice->bytes, c[i].sp, c[i].ice->n);
-  if (hi - lo <= n * (GUARDED + (long)GOSI_PAGE)) { /* small ones: no page is worth sparing */
-    fine = gosi_pages_drop(lo, (size_t)(hi - lo));
-  } else {
-    for (int i = 0; i < n && fine && place_of(c[i].f, &p); i++) {
-      char *from = guarded_from(&p, c[i].sp);
-      if (from > p.lo) gosi_os_discard(p.lo, (size_t)(from - p.lo));
-      fine = gosi_pages_drop(from, (size_t)(p.hi - from));
-    }
-  }
-  if (fine) {
-    gosi_pages_allow(lo, (size_t)(hi - lo));
-    return true;
-  }
-  unsigned char moved[GOSI_FREEZE_BATCH];
-  for (int i = 0; i < n; i++) moved[i] = place_of(c[i].f, &p) && move_back(&p, c[i].ice);
-  gosi_pages_allow(lo, (size_t)(hi - lo));
+  for (int i = 0; i < n; i++) all &= moved[i] = place_of(c[i].f, &p) && move_back(&p, c[i].ice);
+  bool allowed = gosi_pages_allow(lo, (size_t)(hi - lo)); /* what has been moved may be written anyway */
+  if (!all && !allowed) gosi_fatal("stacks that cannot be made writable again");
   for (int i = 0; i < n; i++)
     if (!moved[i] && place_of(c[i].f, &p)) fill_in(&p, c[i].ice);
-  return false;
 }
 
 /* Neighbours, all freezing. */
 static bool freeze_run(gosi_cold *c, int n, gosi_ice **left) {
   place first, last;
   if (!place_of(c[0].f, &first) || !place_of(c[n - 1].f, &last)) gosi_fatal("a stack without a place");
-  bool fine =
-      gosi_pages_forbid(first.lo, (size_t)(last.hi - first.lo)) && drop_run(c, n, first.lo, last.hi);
+  char *lo = guarded_from(&first, c[0].sp), *hi = last.hi;
+  size_t all = (size_t)(hi - lo);
+  if (lo > first.lo) gosi_os_discard(first.lo, (size_t)(lo - first.lo));
+  bool fine = gosi_pages_forbid(lo, all);
+  if (fine) {
+    for (int i = 0; i < n; i++) memcpy(c[i].ice->bytes, c[i].sp, c[i].ice->n);
+    fine = gosi_pages_drop(lo, all) && gosi_pages_allow(lo, all);
+    if (!fine) put_back(c, n, lo, hi);
+  }
   int64_t bytes = 0;
   for (int i = 0; i < n; i++) {
     bytes += (int64_t)(sizeof(gosi_ice) + c[i].ice->n);
@@ -214,6 +206,11 @@ static bool freeze_run(gosi_cold *c, int n, gosi_ice **left) {
   return fine;
 }
 
+static bool small(const gosi_cold *c) {
+  gosi_slab *s = gosi_slab_of((const char *)c->f);
+  return s && (size_t)1 << s->cls <= GUARDED;
+}
+
 int gosi_stack_freeze(gosi_cold *c, int n) {
   int kept = 0, frozen = 0;
   gosi_ice *left = NULL; /* freed at the end: nobody waits for malloc's lock while somebody waits for a stack */
@@ -226,7 +223,7 @@ int gosi_stack_freeze(gosi_cold *c, int n) {
       leave(&left, c[i].ice);
   }
   for (int i = 0, k; i < kept; i += k) {
-    for (k = 1; i + k < kept && c[i + k].cell == c[i].cell + k; k++) {}
+    for (k = 1; i + k < kept && small(&c[i]) && c[i + k].cell == c[i].cell + k; k++) {}
     if (freeze_run(c + i, k, &left)) frozen += k;
   }
   free_all(left);
@@ -288,6 +285,13 @@ static void thaw(const place *p, bool continues) {
 void gosi_stack_thaw(const gosi_fiber *f) {
   place p;
   if (place_of(f, &p)) thaw(&p, true);
+}
+
+bool gosi_stack_touch(const void *a) {
+  place p;
+  if (!place_of(a, &p)) return false;
+  thaw(&p, false);
+  return true;
 }
 
 void gosi_stack_thaw_all(void) {

@@ -66,7 +66,8 @@ static NOINLINE int64_t sys_recvfrom(int fd, void *buf, size_t n, gos_addr *from
   ssize_t r;
   int faults = 0;
   do {
-    if (faults && from) gosi_stack_touch(from);
+    gosi_stack_touch(buf); /* before: a datagram that cannot be delivered is lost */
+    if (from) gosi_stack_touch(from);
     r = recvfrom(fd, buf, n, MSG_DONTWAIT, from ? (struct sockaddr *)(void *)from->data : NULL, from ? &len : NULL);
   } while (r < 0 && again(&faults, buf));
   if (r >= 0 && from) from->len = len;

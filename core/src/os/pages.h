@@ -18,6 +18,8 @@ bool gosi_pages_allow(char *p, size_t n);
 /* Pages that may not be written: the memory is given back, and any access faults, also once writing is allowed again.
    False: perhaps some of it; some may not be read. */
 bool gosi_pages_drop(char *p, size_t n);
+/* The same for pages of a twin, which hold nothing yet. */
+bool gosi_pages_guard(char *p, size_t n);
 /* Pages of the twin take the place of those it is the twin of; it has none there any more. False: nothing changed. */
 bool gosi_pages_move(char *twin, char *to, size_t n);
 /* After gosi_pages_drop, where nothing can be moved: access gives zeros from here on. */

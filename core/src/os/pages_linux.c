@@ -47,15 +47,15 @@ bool gosi_pages_forbid(char *p, size_t n) { return mprotect(p, n, PROT_READ) == 
 /* Joins the mappings that forbidding split. */
 bool gosi_pages_allow(char *p, size_t n) { return mprotect(p, n, PROT_READ | PROT_WRITE) == 0; }
 
-/* The kernel gives back first and sets the markers then: in between a page that may be read would read as zeros. */
-bool gosi_pages_drop(char *p, size_t n) {
+bool gosi_pages_guard(char *p, size_t n) {
   int r;
-  if (mprotect(p, n, PROT_NONE)) return false;
   do {
     r = madvise(p, n, MADV_GUARD_INSTALL);
   } while (r && (errno == EINTR || errno == EAGAIN));
   return r == 0;
 }
+/* The kernel gives back first and sets the markers then: in between a page that may be read would read as zeros. */
+bool gosi_pages_drop(char *p, size_t n) { return mprotect(p, n, PROT_NONE) == 0 && gosi_pages_guard(p, n); }
 bool gosi_pages_move(char *twin, char *to, size_t n) { return move(twin, to, n); }
 void gosi_pages_open(char *p, size_t n) {
   while (madvise(p, n, MADV_GUARD_REMOVE)) gosi_os_nap(1000000);

@@ -17,8 +17,8 @@
 #include "stack/freeze.h"
 
 enum {
-  LOOK = 64,         /* chunks of goroutines a step looks at */
-  STEPS = 8,         /* of the monitor, when nobody waits for a thread */
+  LOOK = 64,          /* chunks of goroutines a step looks at */
+  STEPS = 8,          /* of the monitor, when nobody waits for a thread */
   HOT_GAP = 1000000,  /* between steps, while somebody waits for a thread */
   CHECK = 10000000,   /* did anybody run? */
   GAP_LEAST = 200000, /* between two sweeps */

@@ -105,8 +105,8 @@ enum gosi_status { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD };
 enum {
   GF_MAIN = 1, /* these two are fixed before the G is seen by others */
   GF_FOREIGN = 2,
-  GF_OBEYS = 4,  /* these are its own: its next wait may be ended by a context, from any thread */
-  GF_LOCKED = 8, /* to g->m */
+  GF_OBEYS = 4,   /* these are its own: its next wait may be ended by a context, from any thread */
+  GF_LOCKED = 8,  /* to g->m */
   GF_LABELS = 16, /* it has some, which those it starts inherit */
   GF_COLD = 32,   /* its stack may be frozen: gosi_stack_thaw before it continues. See freeze.c */
   GF_STAYS = 64   /* it is not to be frozen; its own */

@@ -52,6 +52,8 @@ static bool place_of(const void *a, place *p) {
   return true;
 }
 
+static bool small(const gosi_slab *s) { return (size_t)1 << s->cls <= GUARDED; }
+
 /* Where the guarded pages begin while it is frozen. */
 static char *guarded_from(const place *p, const char *sp) {
   char *page = (char *)((uintptr_t)sp & ~(uintptr_t)(GOSI_PAGE - 1));
@@ -128,8 +130,9 @@ bool gosi_stack_mark(gosi_cold *c, const gosi_fiber *f, char *sp, gos_ns since) 
   if (!x) return false;
   x->n = (size_t)(p.header.top - sp);
   *c = (gosi_cold){.f = f, .sp = sp, .cell = p.cell, .was = v, .ice = x};
-  gosi_store_release(p.cell, (uintptr_t)MARKED); /* nobody else changes one that is neither frozen nor marked */
-  return true;
+  if (gosi_cas(p.cell, v, (uintptr_t)MARKED)) return true;
+  gosi_free(x); /* somebody touches it */
+  return false;
 }
 
 void gosi_stack_unmark(gosi_cold *c) {
@@ -206,11 +209,6 @@ static bool freeze_run(gosi_cold *c, int n, gosi_ice **left) {
   return fine;
 }
 
-static bool small(const gosi_cold *c) {
-  gosi_slab *s = gosi_slab_of((const char *)c->f);
-  return s && (size_t)1 << s->cls <= GUARDED;
-}
-
 int gosi_stack_freeze(gosi_cold *c, int n) {
   int kept = 0, frozen = 0;
   gosi_ice *left = NULL; /* freed at the end: nobody waits for malloc's lock while somebody waits for a stack */
@@ -223,7 +221,7 @@ int gosi_stack_freeze(gosi_cold *c, int n) {
       leave(&left, c[i].ice);
   }
   for (int i = 0, k; i < kept; i += k) {
-    for (k = 1; i + k < kept && small(&c[i]) && c[i + k].cell == c[i].cell + k; k++) {}
+    for (k = 1; i + k < kept && small(gosi_slab_of((const char *)c[i].f)) && c[i + k].cell == c[i].cell + k; k++) {}
     if (freeze_run(c + i, k, &left)) frozen += k;
   }
   free_all(left);
@@ -241,12 +239,88 @@ static void wait_a_little(unsigned n) {
 }
 
 /* The claim is v -> v | THAWING, with signals held. */
-static void thaw_claimed(const place *p, gosi_ice *x) {
-  if (!move_back(p, x)) fill_in(p, x);
+static bool claim(uintptr_t *cell, uintptr_t v) { return v && !(v & STATES) && gosi_cas(cell, v, v | THAWING); }
+
+static void thawed(const place *p, const gosi_ice *x) {
   gosi_sub(&figures.bytes, (int64_t)(sizeof *x + x->n));
   gosi_sub(&figures.now, 1);
   gosi_add(&figures.thawed, 1u);
   gosi_store_release(p->cell, stamp(gosi_os_now())); /* pairs with the loads in thaw: it is all there */
+}
+
+static void thaw_claimed(const place *p, gosi_ice *x) {
+  if (!move_back(p, x)) fill_in(p, x);
+  thawed(p, x);
+}
+
+/* Moving a page costs more than filling it, so where many wake in the order of their stacks (a close does that) the
+   next neighbours come along, twice as many as came just now, up to AHEAD. LATELY: in units of a stamp. */
+enum { AHEAD = 32, LATELY = 8 };
+
+/* How many next to p on that side have thawed just now. */
+static int just_thawed(const place *p, ptrdiff_t step, uintptr_t since) {
+  uintptr_t *cells = p->slab->cells, v;
+  ptrdiff_t at = p->cell - cells + step, end = (p->slab->hi - p->slab->lo) >> p->slab->cls;
+  int n = 0;
+  for (; n < AHEAD / 2 && at >= 0 && at < end; n++, at += step)
+    if (((v = gosi_load(&cells[at])) & STATES) != THAWED || v < since) break;
+  return n;
+}
+
+/* How many to thaw, p included; negative: upwards come none, downwards do. */
+static int window(const place *p) {
+  if (!small(p->slab) || !p->slab->twin) return 1;
+  uintptr_t since = stamp(gosi_os_now() - ((gos_ns)LATELY << GRAIN));
+  int n = just_thawed(p, -1, since);
+  if (n) return 2 * n;
+  n = just_thawed(p, 1, since);
+  return n ? -2 * n : 1;
+}
+
+/* The run is claimed; p[0] is the lowest. */
+static bool move_run(const place *p, gosi_ice *const *x, int n) {
+  ptrdiff_t d = p->slab->twin - p->slab->lo;
+  char *lo = p[0].lo, *hi = p[n - 1].hi;
+  bool fine = true;
+  for (int i = 0; i < n && fine; i++) {
+    memcpy(p[i].header.top - x[i]->n + d, x[i]->bytes, x[i]->n);
+    memcpy((char *)p[i].f + d, &p[i].header, sizeof p[i].header);
+    if (i > 0) fine = gosi_pages_guard(p[i - 1].hi + d, (size_t)(p[i].lo - p[i - 1].hi));
+  }
+  if (fine && gosi_pages_move(lo + d, lo, (size_t)(hi - lo))) return true;
+  gosi_pages_open(lo + d, (size_t)(hi - lo));
+  gosi_os_discard(lo + d, (size_t)(hi - lo));
+  return false;
+}
+
+/* p has been claimed and is about to run; so are neighbours, perhaps. Frees the ice. */
+static void thaw_ahead(const place *p, gosi_ice *x) {
+  int n = window(p), up = n > 0, k = 1;
+  place run[AHEAD];
+  gosi_ice *ice[AHEAD] = {x};
+  run[0] = *p;
+  ptrdiff_t one = (ptrdiff_t)1 << p->slab->cls;
+  for (; k < (up ? n : -n); k++) {
+    char *at = p->lo + (up ? k : -k) * one;
+    if (at < p->slab->lo || at >= p->slab->hi || !place_of(at, &run[k])) break;
+    uintptr_t v = gosi_load_acquire(run[k].cell);
+    if (!claim(run[k].cell, v)) break;
+    ice[k] = (gosi_ice *)v;
+  }
+  for (int i = 0; !up && i < k / 2; i++) { /* the lowest first */
+    place q = run[i];
+    gosi_ice *y = ice[i];
+    run[i] = run[k - 1 - i], ice[i] = ice[k - 1 - i];
+    run[k - 1 - i] = q, ice[k - 1 - i] = y;
+  }
+  bool moved = k > 1 && move_run(run, ice, k);
+  for (int i = 0; i < k; i++) {
+    if (moved)
+      thawed(&run[i], ice[i]);
+    else
+      thaw_claimed(&run[i], ice[i]);
+    gosi_free(ice[i]);
+  }
 }
 
 /* Returns when it is neither frozen nor on the way to it. continues: its goroutine is about to run. */
@@ -265,14 +339,14 @@ static void thaw(const place *p, bool continues) {
     sigset_t old;
     gosi_ice *x = (gosi_ice *)v;
     hold_signals(&old);
-    bool mine = gosi_cas(p->cell, v, v | THAWING);
-    if (mine) thaw_claimed(p, x);
+    bool mine = claim(p->cell, v);
+    if (mine && continues)
+      thaw_ahead(p, x);
+    else if (mine)
+      thaw_claimed(p, x);
     let_signals(&old);
     if (!mine) continue;
-    if (continues) {
-      gosi_free(x);
-      return;
-    }
+    if (continues) return;
     gosi_add(&figures.trapped, 1u);
     gosi_ice *top = gosi_load(&molten);
     do {
@@ -289,9 +363,12 @@ void gosi_stack_thaw(const gosi_fiber *f) {
 
 bool gosi_stack_touch(const void *a) {
   place p;
-  if (!place_of(a, &p)) return false;
-  thaw(&p, false);
-  return true;
+  if (!gosi_load(&figures.frozen) || !place_of(a, &p)) return false;
+  for (;;) {
+    thaw(&p, false);
+    uintptr_t v = gosi_load_acquire(p.cell);
+    if ((v == 0 || v == MARKED || (v & STATES) == THAWED) && gosi_cas(p.cell, v, stamp(gosi_os_now()))) return true;
+  }
 }
 
 void gosi_stack_thaw_all(void) {

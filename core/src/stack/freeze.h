@@ -44,7 +44,8 @@ int gosi_stack_freeze(gosi_cold *c, int n);
 void gosi_stack_thaw(const gosi_fiber *f);
 void gosi_stack_thaw_all(void);
 bool gosi_stack_frozen(const gosi_fiber *f);
-/* A system call said EFAULT of p. True: it lies in a stack that may have been frozen, and is not now: try again. */
+/* For a system call that p is given to. True: it lies in a stack that may have been frozen, and is not now, nor will be
+   before it has aged again. */
 bool gosi_stack_touch(const void *p);
 void gosi_freeze_figures_get(gosi_freeze_figures *out);
 

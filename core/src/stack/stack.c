@@ -23,7 +23,7 @@ static pthread_mutex_t slab_lock = PTHREAD_MUTEX_INITIALIZER;
 /* Mutexes, not spin locks: madvise and mmap happen under them. */
 static struct pool {
   pthread_mutex_t lock;
-  gosi_fiber *free;          /* used before, last in first out */
+  gosi_fiber *free;        /* used before, last in first out */
   gosi_slab *stock, *last; /* never used ones are taken from stock on, guards are set in last */
   size_t guarded, credits_out, reserved;
 } pools[STACK_CLASS_MAX + 1];
@@ -90,9 +90,8 @@ static bool reserve_locked(struct pool *p, unsigned cls) {
 
 gosi_fiber *gosi_stack_lay(char *lo, unsigned cls, gosi_fiber *out) {
   char *f = lo + ((size_t)1 << cls) - ((sizeof(gosi_fiber) + 63) / 64) * 64;
-  *out = (gosi_fiber){.lo = lo + gosi_stack_guard_size(cls),
-                      .top = f - ((uintptr_t)lo >> cls) % COLOURS * COLOUR_STEP,
-                      .cls = cls};
+  *out = (gosi_fiber){
+      .lo = lo + gosi_stack_guard_size(cls), .top = f - ((uintptr_t)lo >> cls) % COLOURS * COLOUR_STEP, .cls = cls};
   return (gosi_fiber *)f;
 }
 
@@ -193,9 +192,14 @@ static struct sigaction before[2];
 static size_t (*describe_stack)(const char *lo, char *buf, size_t n);
 
 gosi_slab *gosi_slab_of(const char *a) {
-  int n = gosi_load_acquire(&gosi_nslabs); /* pairs with the store in slab_note */
-  for (int i = 0; i < n; i++)
-    if (a >= gosi_slabs[i].lo && a < gosi_slabs[i].hi) return &gosi_slabs[i];
+  static int last; /* where it was found; most often the next one is there too */
+  int n = gosi_load_acquire(&gosi_nslabs), i = gosi_load(&last); /* pairs with the store in slab_note */
+  if (i < n && a >= gosi_slabs[i].lo && a < gosi_slabs[i].hi) return &gosi_slabs[i];
+  for (i = 0; i < n; i++) {
+    if (a < gosi_slabs[i].lo || a >= gosi_slabs[i].hi) continue;
+    gosi_store(&last, i);
+    return &gosi_slabs[i];
+  }
   return NULL;
 }
 

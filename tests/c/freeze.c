@@ -114,6 +114,7 @@ TEST(threads_at_once) {
   pthread_t t[ADDERS], cold;
   if (!here()) return;
   lend(8);
+  freeze_all(8);
   CHECK_EQ(pthread_create(&cold, NULL, frosty, NULL), 0);
   for (intptr_t i = 0; i < ADDERS; i++) CHECK_EQ(pthread_create(&t[i], NULL, adds, (void *)i), 0);
   for (int i = 0; i < ADDERS; i++) pthread_join(t[i], NULL);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "sched/sched.h"
+#include "stack/slab.h"
 
 const char *const gosi_reason_text[WAIT_REASONS] = {
     [WAIT_SEND] = "chan send",
@@ -264,6 +265,12 @@ __attribute__((used)) const struct gosi_debug_entry gosi_debug_layout[] = {
     AT("g.extra", gos_g, extra),
     AT("fiber.lo", gosi_fiber, lo),
     AT("fiber.top", gosi_fiber, top),
+    {"slab.size", sizeof(gosi_slab)},
+    AT("slab.lo", gosi_slab, lo),
+    AT("slab.hi", gosi_slab, hi),
+    AT("slab.cls", gosi_slab, cls),
+    AT("slab.cells", gosi_slab, cells),
+    AT("ice.bytes", gosi_ice, bytes),
     AT("extra.name", gosi_extra, name),
     AT("extra.labels", gosi_extra, labels),
     AT("labels.n", gosi_labels, n),

@@ -17,14 +17,6 @@ enum { GRAIN = 20, STATE_BITS = 3 };
    more page tables than the stack takes memory. Neighbours no larger than this are frozen together. */
 enum { GUARDED = 64 * 1024 };
 
-typedef struct gosi_ice {
-  union {
-    size_t n;
-    struct gosi_ice *next; /* molten */
-  };
-  char bytes[];
-} gosi_ice;
-
 /* Guards freezing. A handler takes no lock: what it has done with it leaves behind here. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static gosi_ice *molten;
@@ -67,10 +59,12 @@ static void give_twin(gosi_slab *s) {
 
 static bool cells_for(gosi_slab *s) {
   if (s->cells) return true;
-  uintptr_t *cells = gosi_alloc(((size_t)(s->hi - s->lo) >> s->cls) * sizeof *cells);
+  size_t n = ((size_t)(s->hi - s->lo) >> s->cls) * sizeof *s->cells;
+  n = (n + GOSI_PAGE - 1) / GOSI_PAGE * GOSI_PAGE;
+  uintptr_t *cells = (uintptr_t *)(void *)gosi_os_reserve(n);
   if (cells) give_twin(s);
   if (!cells || !s->twin) {
-    gosi_free(cells);
+    if (cells) gosi_os_unmap((char *)cells, n);
     return false;
   }
   gosi_store_release(&s->cells, cells); /* pairs with the load in place_of */
@@ -106,12 +100,11 @@ void gosi_freeze_unlock(const sigset_t *old) {
 }
 
 const char *gosi_freeze_trouble(void) {
-  static const char *why;
-  static bool tried; /* guarded by the lock */
+  static bool works; /* guarded by the lock */
   sigset_t old;
   gosi_freeze_lock(&old);
-  if (!tried) why = gosi_pages_trouble();
-  tried = true;
+  const char *why = works ? NULL : gosi_pages_trouble();
+  works = !why;
   gosi_freeze_unlock(&old);
   return why;
 }
@@ -288,8 +281,7 @@ static bool move_run(const place *p, gosi_ice *const *x, int n) {
     if (i > 0) fine = gosi_pages_guard(p[i - 1].hi + d, (size_t)(p[i].lo - p[i - 1].hi));
   }
   if (fine && gosi_pages_move(lo + d, lo, (size_t)(hi - lo))) return true;
-  gosi_pages_open(lo + d, (size_t)(hi - lo));
-  gosi_os_discard(lo + d, (size_t)(hi - lo));
+  gosi_os_discard(lo + d, (size_t)(hi - lo)); /* the guards may stay: nothing else is ever put there */
   return false;
 }
 

@@ -30,7 +30,7 @@ typedef struct gosi_freeze_figures {
   int64_t now, bytes;               /* frozen at this moment, and what their blocks take */
 } gosi_freeze_figures;
 
-/* NULL: stacks can be frozen here; else why not. Tries it once. */
+/* NULL: stacks can be frozen here; else why not. Tries it out. */
 const char *gosi_freeze_trouble(void);
 /* All that freezes holds this, and no signal handler may run meanwhile: it might touch what is being frozen. */
 void gosi_freeze_lock(sigset_t *old);

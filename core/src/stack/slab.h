@@ -15,6 +15,15 @@ typedef struct gosi_slab {
   char *twin;              /* of lo; NULL: none to be had */
 } gosi_slab;
 
+/* What lived on a frozen stack. */
+typedef struct gosi_ice {
+  union {
+    size_t n;
+    struct gosi_ice *next; /* molten */
+  };
+  char bytes[];
+} gosi_ice;
+
 /* Append-only. */
 extern gosi_slab gosi_slabs[];
 extern int gosi_nslabs;

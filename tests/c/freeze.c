@@ -1,4 +1,4 @@
-// ctest: timeout=300
+// ctest: timeout=600
 // ctest: not-in=address,thread,arm64
 /* Frozen goroutines: what lives on their stacks is still there, whoever looks, and they take little memory.
  * (Under a sanitizer and an emulator they are not frozen: freeze_refused.c.)
@@ -418,6 +418,41 @@ TEST_RAW(by_itself) {
   take_back(64);
 }
 
+/* ---- what it costs ----------------------------------------------------------------------------------------- */
+static gos_ns cpu(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
+/* Every other one stays: the ones that are frozen have no neighbours to be frozen and thawed with. */
+static void lends_or_stays(void *at) {
+  gos_freezable((intptr_t)at % 2 == 0);
+  lends(at);
+}
+TEST_RAW(prices_of_one) {
+  long rounds = scaled(50), n = 0;
+  gos_ns freezing = 0, trapping = 0;
+  CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .maxprocs = 1}), GOS_OK);
+  if (!here()) return;
+  gate = gos_chan_make(0, 0);
+  for (intptr_t i = 0; i < 64; i++) until_parked(lender[i] = spawn(lends_or_stays, (void *)i), "chan receive");
+  for (long r = 0; r < rounds; r++) {
+    gos_ns t = cpu(), u;
+    n += gos_freeze(0);
+    u = cpu();
+    for (int i = 0; i < 64; i += 2) CHECK_EQ(lent[i][3], i * WORDS + 3);
+    trapping += cpu() - u;
+    freezing += u - t;
+  }
+  CHECK(n > 0);
+  freeze_all(32);
+  gos_ns t = cpu();
+  take_back(64);
+  printf("  alone: %ld ns to freeze one, %ld to thaw it by a fault, %ld to wake, thaw and end it\n",
+         (long)(freezing / n), (long)(trapping / n), (long)((cpu() - t) / 32));
+}
+
 /* ---- a million --------------------------------------------------------------------------------------------- */
 static long resident(void) {
   long pages = 0;
@@ -434,18 +469,13 @@ static long page_tables(void) {
   if (f) fclose(f);
   return kib * 1024;
 }
-static gos_ns cpu(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
 static atomic_long entered, left;
 static void waits(void *gate) {
   atomic_fetch_add(&entered, 1);
   if (gos_chan_recv(gate, NULL) == GOS_CLOSED) atomic_fetch_add(&left, 1);
 }
 TEST_RAW(a_million) {
-  long n = scaled_live(1000000), batch = 20000;
+  long n = scaled_live(1000000), batch = 50000;
   CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .maxprocs = 2}), GOS_OK);
   if (!here()) return;
   CHECK((gate = gos_chan_make(0, 0)));

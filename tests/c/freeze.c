@@ -470,19 +470,23 @@ static long page_tables(void) {
   return kib * 1024;
 }
 static atomic_long entered, left;
-static void waits(void *gate) {
+static void waits(void *c) {
   atomic_fetch_add(&entered, 1);
-  if (gos_chan_recv(gate, NULL) == GOS_CLOSED) atomic_fetch_add(&left, 1);
+  if (gos_chan_recv(c, NULL) == GOS_CLOSED) atomic_fetch_add(&left, 1);
 }
+/* All are frozen, some woken; the process ends with the others as they are. */
 TEST_RAW(a_million) {
-  long n = scaled_live(1000000), batch = 50000;
+  long n = scaled_live(1000000), batch = 50000, some = n / 10;
   CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .maxprocs = 2}), GOS_OK);
   if (!here()) return;
-  CHECK((gate = gos_chan_make(0, 0)));
+  alarm(500);
+  gos_chan *never = gos_chan_make(0, 0);
+  CHECK((gate = gos_chan_make(0, 0)) && never);
   long before = resident(), tables = page_tables();
   gos_ns froze = 0;
   for (long i = 0; i < n;) {
-    for (long end = i + batch < n ? i + batch : n; i < end; i++) CHECK_EQ(gos_go(waits, gate), GOS_OK);
+    for (long end = i + batch < n ? i + batch : n; i < end; i++)
+      CHECK_EQ(gos_go(waits, i < some ? gate : never), GOS_OK);
     while (entered < i) gos_gosched();
     gos_ns t = cpu();
     freeze_all(i);
@@ -490,12 +494,12 @@ TEST_RAW(a_million) {
   }
   long each = (resident() - before) / n;
   printf("  %ld frozen: %ld bytes each, %ld kept of a stack; page tables %ld; %ld ns to freeze one\n", n, each,
-         (long)(stats().frozen_bytes / n), (page_tables() - tables) / n, (long)(froze / n)),
-      fflush(stdout);
+         (long)(stats().frozen_bytes / n), (page_tables() - tables) / n, (long)(froze / n));
+  fflush(stdout);
   if (n >= 100000) CHECK(each <= 700);
   gos_ns t = cpu();
   CHECK_EQ(gos_chan_close(gate), GOS_OK);
-  while (left < n) gos_gosched();
-  printf("  woken in %ld ns each\n", (long)((cpu() - t) / n));
-  CHECK_EQ(stats().frozen, 0);
+  while (left < some) gos_gosched();
+  printf("  %ld woken in %ld ns each\n", some, (long)((cpu() - t) / some));
+  CHECK(stats().frozen <= n - some);
 }

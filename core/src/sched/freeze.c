@@ -145,8 +145,10 @@ static void end_sweep(gos_ns now) {
 /* False: not now. */
 static bool begin_sweep(gos_ns now) {
   if (!gosi_stack_watched()) { /* somebody else catches the faults, and nobody would thaw anything */
-    gosi_stack_thaw_all();
-    sweep.due = now + CHECK;
+    gosi_freeze_figures f;
+    gosi_freeze_figures_get(&f);
+    if (f.now) gosi_stack_thaw_all();
+    sweep.due = now + (f.now ? CHECK : usual_age);
     return false;
   }
   if (sweep.quiet && switches() == sweep.seen) {

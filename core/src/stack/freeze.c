@@ -248,7 +248,7 @@ static void thaw_claimed(const place *p, gosi_ice *x) {
 
 /* Moving a page costs more than filling it, so where many wake in the order of their stacks (a close does that) the
    next neighbours come along, twice as many as came just now, up to AHEAD. LATELY: in units of a stamp. */
-enum { AHEAD = 32, LATELY = 8 };
+enum { AHEAD = 16, LATELY = 8 };
 
 /* How many next to p on that side have thawed just now. */
 static int just_thawed(const place *p, ptrdiff_t step, uintptr_t since) {
@@ -351,6 +351,7 @@ static void thaw(const place *p, bool continues) {
 void gosi_stack_thaw(const gosi_fiber *f) {
   place p;
   if (place_of(f, &p)) thaw(&p, true);
+  if (gosi_load(&molten)) free_all(gosi_exchange(&molten, (gosi_ice *)NULL)); /* its own, perhaps */
 }
 
 bool gosi_stack_touch(const void *a) {

@@ -92,7 +92,7 @@ static const char *try(char *p, char *twin) {
   if (!dropped || readable(page)) return "there are no guard markers (Linux 6.13 has them)";
   strcpy(its, "frozen");
   if (!gosi_pages_move(its, page, GOSI_PAGE)) return "pages cannot be moved";
-  if (!readable(page) || strcmp(page, "frozen")) return "a page that was moved is not there";
+  if (!readable(page) || strcmp(page, "frozen") != 0) return "a page that was moved is not there";
   return its[0] ? "a page that was moved is still there" : NULL;
 }
 

@@ -44,7 +44,7 @@ static bool may_be_frozen(gos_g *g) {
 }
 
 static void freeze_marked(batch *b) {
-  bool waits[GOSI_FREEZE_BATCH], seen = b->n > 0 && gosi_os_barrier_all();
+  bool waits[GOSI_FREEZE_BATCH] = {false}, seen = b->n > 0 && gosi_os_barrier_all();
   for (int i = 0; i < b->n; i++) waits[i] = gosi_load_acquire(&b->g[i]->status) == G_WAITING;
   /* What was written before it began to wait is seen after this one. */
   seen = seen && gosi_os_barrier_all();
@@ -69,7 +69,8 @@ static void consider(gos_g *g, void *u) {
   gosi_fiber *f = gosi_load(&g->fiber);
   char *sp = gosi_load_acquire(&g->ctx.sp);
   if (!may_be_frozen(g) || !f || !sp || gosi_stack_frozen(f)) return;
-  if (gosi_load(&g->since) > b->now - b->age || !gosi_stack_mark(&b->cold[b->n], f, sp, b->now - b->age)) {
+  bool old = b->age == 0 || gosi_load(&g->since) <= b->now - b->age; /* since is rough */
+  if (!old || !gosi_stack_mark(&b->cold[b->n], f, sp, b->now - b->age)) {
     b->young = true;
     return;
   }

@@ -62,7 +62,7 @@ static int start(const gos_config *cfg, bool with_p) {
   gosi_os_init();
   gosi_rt.fences = !gosi_os_barrier_all();
   int cls = gosi_stack_class(cfg->stack ? cfg->stack : DEFAULT_STACK);
-  if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || (cfg->flags & ~KNOWN_FLAGS)) return GOS_INVAL;
+  if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || (cfg->flags & ~(unsigned)KNOWN_FLAGS)) return GOS_INVAL;
   int e = gosi_freeze_start(cfg->flags);
   if (e) return e;
   gosi_rt.cls = (unsigned)cls;

@@ -87,6 +87,18 @@ def where(pc):
 
 
 # ---- goroutines ---------------------------------------------------------------
+def ice_of(fiber, o):
+    """Where the bytes of a frozen stack are kept: see core/src/stack/freeze.h. 0: it is not frozen."""
+    slab = symbol("gosi_slabs")
+    for _ in range(number(symbol("gosi_nslabs"), 4)):
+        lo, hi, cells = (number(slab + o[f"slab.{n}"]) for n in ("lo", "hi", "cells"))
+        if lo <= fiber < hi:
+            cell = number(cells + 8 * ((fiber - lo) >> number(slab + o["slab.cls"], 4))) if cells else 0
+            return 0 if cell & 7 else cell
+        slab += o["slab.size"]
+    return 0
+
+
 class Goroutine:
     def __init__(self, at, o):
         self.at = at
@@ -97,7 +109,12 @@ class Goroutine:
         self.site = number(at + o["g.site"])
         self.realm = number(at + o["g.realm"])
         fiber = number(at + o["g.fiber"])
-        self.stack = (number(fiber + o["fiber.lo"]), number(fiber + o["fiber.top"])) if fiber else None
+        self.ice = ice_of(fiber, o) if fiber else 0
+        if self.ice:
+            self.ice += o["ice.bytes"]  # they begin with what lay at sp
+            self.stack = self.sp, fiber
+        else:
+            self.stack = (number(fiber + o["fiber.lo"]), number(fiber + o["fiber.top"])) if fiber else None
         extra = number(at + o["g.extra"])
         self.name = string(extra + o["extra.name"], 64) if extra else ""
         self.labels = self.read_labels(number(extra + o["extra.labels"]), o) if extra else {}
@@ -107,6 +124,8 @@ class Goroutine:
             self.state = string(number(reasons + 8 * self.reason)) or "waiting"
         if self.flags & LOCKED:
             self.state += ", locked to thread"
+        if self.ice:
+            self.state += ", frozen"
 
     @staticmethod
     def read_labels(at, o):
@@ -216,8 +235,19 @@ def in_thread(g, command):
         selected.switch()
 
 
+def frozen(g):
+    """gdb cannot look into a stack that is not there; the process can bring it back."""
+    pc_name, _, saved, _ = frame_layout()
+    return (
+        f"#0  {where(number(g.ice + saved[pc_name]))}\n"
+        f"(frozen: in a running process \"call (char)gosi_stack_touch({g.sp:#x})\" thaws it)\n"
+    )
+
+
 def on_stack(g, command):
     """The output of a command in g's innermost frame; a backtrace begins there."""
+    if g.ice:
+        return frozen(g)
     if g.stack and not g.stack[0]:
         raise gdb.GdbError("its stack is not in this core dump")
     if g.status == RUNNING:

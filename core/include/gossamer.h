@@ -84,7 +84,12 @@ typedef struct gos_go_options {
 /* gos_config.flags. SIGQUIT (Ctrl-\) prints every goroutine and exits 2, as Go does without asking. The variable
    GOSSAMER_SIGQUIT=1 asks for it too. GOSSAMER_DEBUG=schedtrace=MS prints a line of figures every MS
    milliseconds, with scheddetail=1 the processors and goroutines as well. Set-uid programs ignore both. */
-enum { GOS_DUMP_ON_SIGQUIT = 1 };
+enum { GOS_DUMP_ON_SIGQUIT = 1, GOS_FREEZE = 2 };
+/* GOS_FREEZE, or GOSSAMER_FREEZE=1 in the environment: a C goroutine that has waited for a second is frozen. Its stack
+   shrinks to the bytes that live, and comes back, at the same place, before it runs or when anybody touches it.
+   Not for programs in which a system call reads or writes the stack of a goroutine that waits: docs/freeze.md says
+   what this asks of a program. GOSSAMER_FREEZE=age=MS: after that many milliseconds. gos_init() gives GOS_SYS(ENOTSUP)
+   where it cannot be done: Linux before 6.13, AddressSanitizer, ThreadSanitizer; the variable is ignored there. */
 
 /* Starts the runtime, the calling thread being its main goroutine. NULL: all defaults.
    A second call gives GOS_PERM. Go: the runtime's own start. */
@@ -150,6 +155,12 @@ int gos_free_stacks(void);
    UnlockOSThread. */
 int gos_lock_os_thread(void);
 int gos_unlock_os_thread(void); /* GOS_OK, also where it was not locked */
+/* Freezes the goroutines that have waited for age nanoseconds, 0: all that wait, whether or not GOS_FREEZE is set.
+   How many; GOS_INVAL, GOS_SYS(ENOTSUP), or GOS_PERM: the handler of SIGSEGV is not the runtime's any more. */
+int gos_freeze(gos_ns age);
+/* 0: the running goroutine is not to be frozen from here on: it lends its stack to a system call of another. 1: it may
+   be. As it was before. */
+int gos_freezable(int on);
 gos_ns gos_now(void);
 /* GOS_OK after d nanoseconds (at once for d <= 0), or GOS_CANCELED. Go: time.Sleep. */
 int gos_sleep(gos_ns d);
@@ -557,6 +568,8 @@ typedef struct gos_stats {
   int max_threads, idle_procs, spinning; /* threads that look for work */
   int runqueue;                          /* in the global queue; those of the processors are not counted */
   int timers;                            /* pending, of C goroutines: sleeps and deadlines too */
+  int64_t frozen, frozen_bytes;          /* stacks that are frozen, and what is kept of them */
+  uint64_t thawed, trapped;              /* ever; of these, because another goroutine touched the stack */
 } gos_stats;
 int gos_stats_get(gos_stats *s, size_t size);
 /* cdef: end */

@@ -84,7 +84,7 @@ TEST(figures) {
 }
 
 TEST_RAW(flags) {
-  CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .flags = 2}), GOS_INVAL);
+  CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .flags = 1u << 31}), GOS_INVAL);
   CHECK_EQ(gos_init(&(gos_config){.size = sizeof(gos_config), .flags = GOS_DUMP_ON_SIGQUIT}), GOS_OK);
   CHECK_EQ(gos_dump(2, 1), GOS_INVAL);
 }

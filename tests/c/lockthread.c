@@ -88,7 +88,7 @@ static void says(gos_g *g, const char *what, bool yes) {
   text[fread(text, 1, (1 << 16) - 1, f)] = 0;
   fclose(f);
   gos_info_get(g, &i, sizeof i);
-  snprintf(line, sizeof line, "goroutine %llu [%s]", (unsigned long long)i.id, what);
+  snprintf(line, sizeof line, "goroutine %llu [%s", (unsigned long long)i.id, what);
   if (yes)
     CHECK_HAS(text, line);
   else

@@ -3,11 +3,11 @@
 // exit: 2
 // stderr: ^fatal error: all goroutines are asleep - deadlock!
 // stderr: ^goroutine 1 \[chan receive\]:
-// stderr: ^goroutine [0-9]+ \[chan send\]:
-// stderr: ^goroutine [0-9]+ \[select\]:
-// stderr: ^goroutine [0-9]+ \[chan receive \(nil chan\)\]:
-// stderr: ^goroutine [0-9]+ \[sync\.Mutex\.Lock\]:
-// stderr: ^goroutine [0-9]+ \[sync\.WaitGroup\.Wait\]:
+// stderr: ^goroutine [0-9]+ \[chan send(, frozen)?\]:
+// stderr: ^goroutine [0-9]+ \[select(, frozen)?\]:
+// stderr: ^goroutine [0-9]+ \[chan receive \(nil chan\)(, frozen)?\]:
+// stderr: ^goroutine [0-9]+ \[sync\.Mutex\.Lock(, frozen)?\]:
+// stderr: ^goroutine [0-9]+ \[sync\.WaitGroup\.Wait(, frozen)?\]:
 // stderr: created by .* in goroutine 1
 /* (qemu-user does not tell how many threads there are, so nothing is reported there.)
  * Everybody waits for ever: the report names each, why it waits and who created it.

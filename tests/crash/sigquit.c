@@ -3,7 +3,7 @@
 // exit: 2
 // stderr: ^SIGQUIT: quit
 // stderr: ^goroutine 1 \[sleep\]:
-// stderr: ^goroutine [0-9]+ \(waiter\) \[chan receive\] \{job:"7"\}:
+// stderr: ^goroutine [0-9]+ \(waiter\) \[chan receive(, frozen)?\] \{job:"7"\}:
 // stderr: ^goroutine [0-9]+ \[running\]:
 // stderr: ^	created by .* in goroutine 1
 /* SIGQUIT prints every goroutine, those that compute too, and exits 2. (ThreadSanitizer keeps signals back from

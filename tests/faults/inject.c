@@ -28,6 +28,7 @@
   K(mmap)                                                                                                              \
   K(mprotect)                                                                                                          \
   K(madvise)                                                                                                           \
+  K(mremap)                                                                                                            \
   K(pthread_create)                                                                                                    \
   K(pthread_attr_init)                                                                                                 \
   K(pipe2)                                                                                                             \
@@ -145,6 +146,7 @@ static int gives(int e) {
 void *__real_mmap(void *p, size_t n, int prot, int flags, int fd, off_t at);
 int __real_mprotect(void *p, size_t n, int prot);
 int __real_madvise(void *p, size_t n, int advice);
+void *__real_mremap(void *p, size_t old, size_t n, int flags, ...);
 int __real_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg);
 int __real_pthread_attr_init(pthread_attr_t *a);
 int __real_pipe2(int *fds, int flags);
@@ -166,6 +168,14 @@ int __wrap_mprotect(void *p, size_t n, int prot) {
 }
 int __wrap_madvise(void *p, size_t n, int advice) {
   return fails(K_madvise) ? gives(run->n % 2 ? ENOMEM : EINVAL) : __real_madvise(p, n, advice);
+}
+void *__wrap_mremap(void *p, size_t old, size_t n, int flags, ...) {
+  va_list ap;
+  va_start(ap, flags);
+  void *to = flags & MREMAP_FIXED ? va_arg(ap, void *) : NULL;
+  va_end(ap);
+  if (fails(K_mremap)) return errno = ENOMEM, MAP_FAILED;
+  return __real_mremap(p, old, n, flags, to);
 }
 int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg) {
   return fails(K_pthread_create) ? EAGAIN : __real_pthread_create(t, a, fn, arg);

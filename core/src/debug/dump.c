@@ -7,6 +7,7 @@
 #include <string.h>
 #include "debug/dump.h"
 #include "sched/sched.h"
+#include "stack/freeze.h"
 
 static const char *const status_text[] = {
     [G_FREE] = "dead", [G_RUNNABLE] = "runnable", [G_RUNNING] = "running", [G_WAITING] = "waiting", [G_DEAD] = "dead"};
@@ -94,10 +95,11 @@ static void one(gos_g *g, void *u) {
   gos_ns minutes = status == G_WAITING ? (gosi_os_now() - gosi_load(&g->since)) / 60000000000LL : 0;
   const char *what = status == G_WAITING ? gosi_reason_text[reason < WAIT_REASONS ? reason : 0] : status_text[status];
   const char *locked = gosi_load(&g->flags) & GF_LOCKED ? ", locked to thread" : "";
+  const char *frozen = gosi_stack_frozen(gosi_load(&g->fiber)) ? ", frozen" : "";
   if (minutes > 0)
-    snprintf(state, sizeof state, "%s, %lld minutes%s", what, (long long)minutes, locked);
+    snprintf(state, sizeof state, "%s, %lld minutes%s%s", what, (long long)minutes, locked, frozen);
   else
-    snprintf(state, sizeof state, "%s%s", what, locked);
+    snprintf(state, sizeof state, "%s%s%s", what, locked, frozen);
   gosi_out_add(u, "\n", 1);
   gosi_out_add(u, line, gosi_g_headline(g, state, line, sizeof line));
 }
@@ -163,5 +165,11 @@ int gos_stats_get(gos_stats *s, size_t size) {
   s->timers = gosi_rt.timers.n;
   gosi_lock_drop(&gosi_rt.timers.lock);
   gosi_stack_stats(&s->stacks, &s->stack_bytes);
+  gosi_freeze_figures f;
+  gosi_freeze_figures_get(&f);
+  s->frozen = f.now;
+  s->frozen_bytes = f.bytes;
+  s->thawed = f.thawed;
+  s->trapped = f.trapped;
   return GOS_OK;
 }

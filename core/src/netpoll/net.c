@@ -14,15 +14,25 @@
 #include <time.h>
 #include <unistd.h>
 #include "netpoll/netpoll.h"
+#include "stack/freeze.h"
 
 _Static_assert(sizeof((gos_addr *)0)->data == sizeof(struct sockaddr_storage), "gos_addr holds any address");
 
 /* ---- system calls --------------------------------------------------------------------------- */
-#define RETRIED(call)                                                                                                  \
+/* The buffer may be on the frozen stack of another goroutine, which the kernel cannot thaw. */
+enum { FAULTS = 100 };
+static NOINLINE bool again(int *faults, const void *buf) {
+  int e = errno;
+  bool yes = e == EINTR || (e == EFAULT && ++*faults < FAULTS && gosi_stack_touch(buf));
+  errno = e;
+  return yes;
+}
+#define RETRIED(call, buf)                                                                                             \
   ssize_t r;                                                                                                           \
+  int faults = 0;                                                                                                      \
   do {                                                                                                                 \
     r = (call);                                                                                                        \
-  } while (r < 0 && errno == EINTR);                                                                                   \
+  } while (r < 0 && again(&faults, buf));                                                                              \
   return r < 0 ? (errno == EWOULDBLOCK ? -EAGAIN : -errno) : r
 
 /* The frequent ones are made inside the runtime: they do not block, and a thread that loses its CPU in one
@@ -30,9 +40,10 @@ _Static_assert(sizeof((gos_addr *)0)->data == sizeof(struct sockaddr_storage), "
 static NOINLINE int64_t sys_recv(int fd, void *buf, size_t n) {
   gosi_m *m = gosi_enter();
   ssize_t r;
+  int faults = 0;
   do {
     r = recv(fd, buf, n, MSG_DONTWAIT);
-  } while (r < 0 && errno == EINTR);
+  } while (r < 0 && again(&faults, buf));
   int why = r < 0 ? errno : 0;
   gosi_leave_m(m);
   return r < 0 ? (why == EWOULDBLOCK ? -EAGAIN : -why) : r;
@@ -40,27 +51,32 @@ static NOINLINE int64_t sys_recv(int fd, void *buf, size_t n) {
 static NOINLINE int64_t sys_send(int fd, const void *buf, size_t n) {
   gosi_m *m = gosi_enter();
   ssize_t r;
+  int faults = 0;
   do {
     r = send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (r < 0 && errno == EINTR);
+  } while (r < 0 && again(&faults, buf));
   int why = r < 0 ? errno : 0;
   gosi_leave_m(m);
   return r < 0 ? (why == EWOULDBLOCK ? -EAGAIN : -why) : r;
 }
-static NOINLINE int64_t sys_read(int fd, void *buf, size_t n) { RETRIED(read(fd, buf, n)); }
-static NOINLINE int64_t sys_accept(int fd) { RETRIED(accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)); }
+static NOINLINE int64_t sys_read(int fd, void *buf, size_t n) { RETRIED(read(fd, buf, n), buf); }
+static NOINLINE int64_t sys_accept(int fd) { RETRIED(accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), NULL); }
 static NOINLINE int64_t sys_recvfrom(int fd, void *buf, size_t n, gos_addr *from) {
   socklen_t len = sizeof from->data;
   ssize_t r;
+  int faults = 0;
   do {
+    gosi_stack_touch(buf); /* before: a datagram that cannot be delivered is lost */
+    if (from) gosi_stack_touch(from);
     r = recvfrom(fd, buf, n, MSG_DONTWAIT, from ? (struct sockaddr *)(void *)from->data : NULL, from ? &len : NULL);
-  } while (r < 0 && errno == EINTR);
+  } while (r < 0 && again(&faults, buf));
   if (r >= 0 && from) from->len = len;
   return r < 0 ? (errno == EWOULDBLOCK ? -EAGAIN : -errno) : r;
 }
 static NOINLINE int64_t sys_sendto(int fd, const void *buf, size_t n, const gos_addr *to) {
   RETRIED(sendto(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL, to ? (const struct sockaddr *)(const void *)to->data : NULL,
-                 to ? to->len : 0));
+                 to ? to->len : 0),
+          buf);
 }
 static NOINLINE int sys_flags(int fd) { return fcntl(fd, F_GETFL); }
 
@@ -71,9 +87,10 @@ static NOINLINE int64_t sys_write(int fd, const void *buf, size_t n) {
   sigaddset(&pipe_only, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &pipe_only, &old);
   ssize_t r;
+  int faults = 0;
   do {
     r = write(fd, buf, n);
-  } while (r < 0 && errno == EINTR);
+  } while (r < 0 && again(&faults, buf));
   int why = errno;
   if (r < 0 && why == EPIPE && !sigismember(&old, SIGPIPE) && sigpending(&waiting) == 0 &&
       sigismember(&waiting, SIGPIPE)) {

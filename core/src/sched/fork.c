@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include "sched/realm.h"
 #include "sched/sched.h"
+#include "stack/freeze.h"
 
 void (*gosi_lot_after_fork)(void);
 
@@ -52,6 +53,7 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
 
 static void in_child(void) {
   gosi_m *m = gosi_tls_m;
+  gosi_freeze_after_fork(true);
   if (gosi_load(&gosi_rt.started) != 2) return;
   gosi_rt.lock.word = 0;
   gosi_stack_after_fork();
@@ -107,4 +109,6 @@ static void in_child(void) {
   for (gos_realm *r = gosi_rt.realms; r; r = r->link) keep_realm(r, m);
 }
 
-void gosi_fork_watch(void) { pthread_atfork(NULL, NULL, in_child); }
+static void in_parent(void) { gosi_freeze_after_fork(false); }
+
+void gosi_fork_watch(void) { pthread_atfork(gosi_freeze_before_fork, in_parent, in_child); }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "sched/sched.h"
+#include "stack/slab.h"
 
 const char *const gosi_reason_text[WAIT_REASONS] = {
     [WAIT_SEND] = "chan send",
@@ -264,6 +265,12 @@ __attribute__((used)) const struct gosi_debug_entry gosi_debug_layout[] = {
     AT("g.extra", gos_g, extra),
     AT("fiber.lo", gosi_fiber, lo),
     AT("fiber.top", gosi_fiber, top),
+    {"slab.size", sizeof(gosi_slab)},
+    AT("slab.lo", gosi_slab, lo),
+    AT("slab.hi", gosi_slab, hi),
+    AT("slab.cls", gosi_slab, cls),
+    AT("slab.cells", gosi_slab, cells),
+    AT("ice.bytes", gosi_ice, bytes),
     AT("extra.name", gosi_extra, name),
     AT("extra.labels", gosi_extra, labels),
     AT("labels.n", gosi_labels, n),
@@ -322,6 +329,13 @@ size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n) {
                    state, labelled ? " {" : "", labelled ? labels : "", labelled ? "}" : "");
   if (k > 0 && (size_t)k < n) k += add_site(g, buf + k, n - (size_t)k, "\t", "\n");
   return (size_t)k < n ? (size_t)k : n - 1;
+}
+
+bool gosi_g_visit_next(const void **at, void (*f)(gos_g *g, void *u), void *u) {
+  chunk *k = *at ? (chunk *)(uintptr_t)*at : gosi_load_acquire(&gosi_g_chunks);
+  for (int i = 0; k && i < CHUNK; i++)
+    if (gosi_load_acquire(&k->g[i].status) != G_FREE) f(&k->g[i], u);
+  return k && (*at = k->next);
 }
 
 void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u) {

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include "sched/sched.h"
+#include "stack/freeze.h"
 
 gosi_runtime gosi_rt;
 __thread gosi_m *gosi_tls_m __attribute__((tls_model("initial-exec")));
@@ -559,17 +560,25 @@ static void stack_back(gosi_p *p, gosi_fiber *f) {
   }
 }
 
-void gosi_execute(gosi_m *m, gosi_context *from, gos_g *g) {
-  if (unlikely(g->flags & GF_LOCKED) && g->m != m) {
-    m->cur = NULL;
-    if (from == &m->g0) {
-      gosi_locked_give(m, g);
-    } else { /* the P must not go before this thread has left from */
-      m->next_g = g;
-      gosi_context_switch(from, &m->g0, false);
-    }
-    return;
+/* True: not on this thread. */
+static NOINLINE bool execute_slow(gosi_m *m, gosi_context *from, gos_g *g) {
+  if (gosi_load(&g->flags) & GF_COLD) {
+    gosi_stack_thaw(g->fiber);
+    gosi_and(&g->flags, (uint8_t)~GF_COLD);
   }
+  if (!(g->flags & GF_LOCKED) || g->m == m) return false;
+  m->cur = NULL;
+  if (from == &m->g0) {
+    gosi_locked_give(m, g);
+  } else { /* the P must not go before this thread has left from */
+    m->next_g = g;
+    gosi_context_switch(from, &m->g0, false);
+  }
+  return true;
+}
+
+void gosi_execute(gosi_m *m, gosi_context *from, gos_g *g) {
+  if (unlikely(gosi_load(&g->flags) & (GF_LOCKED | GF_COLD)) && execute_slow(m, from, g)) return;
   m->cur = g;
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   if (unlikely(!g->fiber && !(g->flags & GF_MAIN))) {

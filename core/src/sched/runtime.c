@@ -2,9 +2,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <unistd.h>
+#include "sched/freeze.h"
 #include "sched/sched.h"
 
 enum { DEFAULT_STACK = 64 * 1024, DEFAULT_THREADS = 10000, LOOP_STACK = 128 * 1024 };
+enum { KNOWN_FLAGS = GOS_DUMP_ON_SIGQUIT | GOS_FREEZE };
 
 static size_t describe_stack(const char *lo, char *buf, size_t n) {
   gosi_m *m = gosi_self_m();
@@ -60,7 +62,9 @@ static int start(const gos_config *cfg, bool with_p) {
   gosi_os_init();
   gosi_rt.fences = !gosi_os_barrier_all();
   int cls = gosi_stack_class(cfg->stack ? cfg->stack : DEFAULT_STACK);
-  if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || (cfg->flags & ~GOS_DUMP_ON_SIGQUIT)) return GOS_INVAL;
+  if (cls < 0 || cfg->maxprocs < 0 || cfg->maxthreads < 0 || (cfg->flags & ~(unsigned)KNOWN_FLAGS)) return GOS_INVAL;
+  int e = gosi_freeze_start(cfg->flags);
+  if (e) return e;
   gosi_rt.cls = (unsigned)cls;
   gosi_rt.nps = gosi_rt.nprocs = procs_wanted(cfg);
   gosi_rt.maxthreads = cfg->maxthreads ? cfg->maxthreads : DEFAULT_THREADS;
@@ -85,7 +89,7 @@ static int start(const gos_config *cfg, bool with_p) {
   *tail = NULL;
   if (with_p) {
     give_cache(&gosi_rt.ps[0]);
-    int e = adopt_main();
+    e = adopt_main();
     if (e) return e;
     gosi_store(&gosi_solo, gosi_rt.nprocs == 1 && !gosi_rt.fences ? 1u : 0u);
   }

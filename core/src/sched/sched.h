@@ -105,9 +105,11 @@ enum gosi_status { G_FREE, G_RUNNABLE, G_RUNNING, G_WAITING, G_DEAD };
 enum {
   GF_MAIN = 1, /* these two are fixed before the G is seen by others */
   GF_FOREIGN = 2,
-  GF_OBEYS = 4,  /* these are its own: its next wait may be ended by a context, from any thread */
-  GF_LOCKED = 8, /* to g->m */
-  GF_LABELS = 16 /* it has some, which those it starts inherit */
+  GF_OBEYS = 4,   /* these are its own: its next wait may be ended by a context, from any thread */
+  GF_LOCKED = 8,  /* to g->m */
+  GF_LABELS = 16, /* it has some, which those it starts inherit */
+  GF_COLD = 32,   /* its stack may be frozen: gosi_stack_thaw before it continues. See freeze.c */
+  GF_STAYS = 64   /* it is not to be frozen; its own */
 };
 /* The result of a wait that a context ended; never leaves the library. */
 enum { GOSI_ENDED = -90 };
@@ -476,6 +478,8 @@ void gosi_defer_pop(gosi_defer *d);
 size_t gosi_g_headline(gos_g *g, const char *state, char *buf, size_t n);
 size_t gosi_g_describe(gos_g *g, char *buf, size_t n); /* "goroutine 7 (name), created by ..." */
 void gosi_g_visit(void (*f)(gos_g *g, void *u), void *u);
+/* Some of them at a time: *at is NULL at first, and moves on. False: those were the last. */
+bool gosi_g_visit_next(const void **at, void (*f)(gos_g *g, void *u), void *u);
 const char *gosi_g_site(gos_g *g, char *buf, size_t n);
 void gosi_gcache_empty(gosi_gcache *c);
 extern const char *const gosi_reason_text[WAIT_REASONS];

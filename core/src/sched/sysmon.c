@@ -6,6 +6,7 @@
  * Whatever makes work then wakes it (gosi_sysmon_nudge), at most once every few ms, as it
  * stays up for a while.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "sched/freeze.h"
 #include "sched/sched.h"
 
 enum {
@@ -26,7 +27,7 @@ gos_ns gosi_coarse;
 gos_ns (*gosi_debug_look)(gos_ns now);
 uint32_t gosi_debug_asked;
 void (*gosi_debug_start)(unsigned flags);
-static gos_ns debug_due = GOS_FOREVER;
+static gos_ns debug_due = GOS_FOREVER, freeze_due = GOS_FOREVER;
 static uint32_t running;
 /* The monitor's own. */
 static unsigned retakes;
@@ -141,6 +142,7 @@ static void sleep_long(gos_ns until) {
   gosi_store_seq(&gosi_sysmon_asleep, 1u);
   gosi_fence();
   if (until > debug_due) until = debug_due;
+  if (until > freeze_due) until = freeze_due;
   if (!gosi_load_seq(&gosi_debug_asked)) gosi_os_wait(&gosi_sysmon_asleep, 1, until);
   gosi_store_seq(&gosi_sysmon_asleep, 0u);
 }
@@ -165,6 +167,7 @@ static void *sysmon_main(void *arg) {
       spread();
       next_spread = now + WARM;
     }
+    if (unlikely(gosi_freeze_age >= 0)) freeze_due = gosi_freeze_look(now, hot);
     if (hot) {
       cold = retakes != before ? HOT_LOOKS
              : cold > 0        ? cold - 1

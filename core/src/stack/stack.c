@@ -7,6 +7,8 @@
 #include <string.h>
 #include "base/atomic.h"
 #include "os/os.h"
+#include "stack/freeze.h"
+#include "stack/slab.h"
 
 /* Address space asked for at once: enough for few mappings, little enough for ulimit -v. */
 enum { SLAB_MIN_STACKS = 16, SLAB_MAX_BYTES = 1 << 30, SLABS_MAX = GOSI_EXPLORE ? 16 : 8192 };
@@ -14,21 +16,15 @@ enum { SLAB_MIN_STACKS = 16, SLAB_MAX_BYTES = 1 << 30, SLABS_MAX = GOSI_EXPLORE 
    24 -> 12 ns in the prototype). */
 enum { COLOURS = 8, COLOUR_STEP = 128 };
 
-/* Append-only; lo, hi and cls are read by the fault handler without a lock. */
-static struct slab {
-  char *lo, *hi;
-  unsigned cls;
-  char *next, *ready; /* [next, ready) is guarded and never used, [ready, hi) only reserved */
-  struct slab *newer; /* of the same class */
-} slabs[SLABS_MAX];
-static int nslabs;
+gosi_slab gosi_slabs[SLABS_MAX];
+int gosi_nslabs;
 static pthread_mutex_t slab_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Mutexes, not spin locks: madvise and mmap happen under them. */
 static struct pool {
   pthread_mutex_t lock;
-  gosi_fiber *free;          /* used before, last in first out */
-  struct slab *stock, *last; /* never used ones are taken from stock on, guards are set in last */
+  gosi_fiber *free;        /* used before, last in first out */
+  gosi_slab *stock, *last; /* never used ones are taken from stock on, guards are set in last */
   size_t guarded, credits_out, reserved;
 } pools[STACK_CLASS_MAX + 1];
 static int caches;
@@ -51,18 +47,18 @@ int gosi_stack_class(size_t bytes) {
   return -1;
 }
 
-static size_t guard_size(unsigned cls) {
+size_t gosi_stack_guard_size(unsigned cls) {
   size_t g = ((size_t)1 << cls) / 16;
   return g < GOSI_PAGE ? GOSI_PAGE : g > 16 * GOSI_PAGE ? 16 * GOSI_PAGE : g;
 }
 
-static struct slab *slab_note(char *lo, char *hi, unsigned cls) {
-  struct slab *s = NULL;
+static gosi_slab *slab_note(char *lo, char *hi, unsigned cls) {
+  gosi_slab *s = NULL;
   pthread_mutex_lock(&slab_lock);
-  if (nslabs < SLABS_MAX) {
-    s = &slabs[nslabs];
-    *s = (struct slab){lo, hi, cls, lo, lo, NULL};
-    gosi_store_release(&nslabs, nslabs + 1); /* pairs with the load in overflown */
+  if (gosi_nslabs < SLABS_MAX) {
+    s = &gosi_slabs[gosi_nslabs];
+    *s = (gosi_slab){.lo = lo, .hi = hi, .cls = cls, .next = lo, .ready = lo};
+    gosi_store_release(&gosi_nslabs, gosi_nslabs + 1); /* pairs with the load in gosi_slab_of */
   }
   pthread_mutex_unlock(&slab_lock);
   return s;
@@ -74,11 +70,11 @@ static bool reserve_locked(struct pool *p, unsigned cls) {
   if (n < SLAB_MIN_STACKS * one) n = SLAB_MIN_STACKS * one;
   if (n > SLAB_MAX_BYTES) n = SLAB_MAX_BYTES > one ? SLAB_MAX_BYTES : one;
   for (; n >= one; n = n / 2 / one * one) {
-    char *lo = gosi_os_reserve(n);
-    if (!lo) continue;
-    struct slab *s = slab_note(lo, lo + n, cls);
+    char *page = gosi_os_reserve(GOSI_PAGE + n), *lo = page + GOSI_PAGE;
+    if (!page) continue;
+    gosi_slab *s = slab_note(lo, lo + n, cls);
     if (!s) {
-      gosi_os_unmap(lo, n);
+      gosi_os_unmap(page, GOSI_PAGE + n);
       return false;
     }
     if (p->last)
@@ -92,21 +88,23 @@ static bool reserve_locked(struct pool *p, unsigned cls) {
   return false;
 }
 
+gosi_fiber *gosi_stack_lay(char *lo, unsigned cls, gosi_fiber *out) {
+  char *f = lo + ((size_t)1 << cls) - ((sizeof(gosi_fiber) + 63) / 64) * 64;
+  *out = (gosi_fiber){
+      .lo = lo + gosi_stack_guard_size(cls), .top = f - ((uintptr_t)lo >> cls) % COLOURS * COLOUR_STEP, .cls = cls};
+  return (gosi_fiber *)f;
+}
+
 static gosi_fiber *fiber_at(char *lo, unsigned cls) {
-  char *hi = lo + ((size_t)1 << cls);
-  gosi_fiber *f = (gosi_fiber *)(hi - ((sizeof(gosi_fiber) + 63) / 64) * 64);
-  f->lo = lo + guard_size(cls);
-  f->top = (char *)f - ((uintptr_t)lo >> cls) % COLOURS * COLOUR_STEP;
-  f->cls = cls;
-  f->next = NULL;
-  f->host = NULL;
+  gosi_fiber laid, *f = gosi_stack_lay(lo, cls, &laid);
+  *f = laid;
   GOSI_STACK_BORN(f->lo, f->top);
   return f;
 }
 
 static bool guard_one_locked(struct pool *p, unsigned cls) {
   if ((!p->last || p->last->ready == p->last->hi) && !reserve_locked(p, cls)) return false;
-  if (gosi_os_guard(p->last->ready, guard_size(cls))) return false;
+  if (gosi_os_guard(p->last->ready, gosi_stack_guard_size(cls))) return false;
   p->last->ready += (size_t)1 << cls;
   p->guarded++;
   return true;
@@ -207,20 +205,29 @@ void gosi_stack_stats(size_t *stacks, size_t *bytes) {
 static struct sigaction before[2];
 static size_t (*describe_stack)(const char *lo, char *buf, size_t n);
 
-/* The lowest usable byte of the stack whose guard holds a; NULL: a is in no guard. */
-static char *overflown(char *a, size_t *size) {
-  int n = gosi_load_acquire(&nslabs); /* pairs with the store in slab_note */
-  for (int i = 0; i < n; i++) {
-    if (a < slabs[i].lo || a >= slabs[i].hi) continue;
-    size_t one = (size_t)1 << slabs[i].cls, off = (size_t)(a - slabs[i].lo) % one;
-    *size = one;
-    return off < guard_size(slabs[i].cls) ? a - off + guard_size(slabs[i].cls) : NULL;
+gosi_slab *gosi_slab_of(const char *a) {
+  static int last; /* where it was found; most often the next one is there too */
+  int n = gosi_load_acquire(&gosi_nslabs), i = gosi_load(&last); /* pairs with the store in slab_note */
+  if (i < n && a >= gosi_slabs[i].lo && a < gosi_slabs[i].hi) return &gosi_slabs[i];
+  for (i = 0; i < n; i++) {
+    if (a < gosi_slabs[i].lo || a >= gosi_slabs[i].hi) continue;
+    gosi_store(&last, i);
+    return &gosi_slabs[i];
   }
   return NULL;
 }
 
+/* The lowest usable byte of the stack whose guard holds a; NULL: a is in no guard. */
+static char *overflown(char *a, size_t *size) {
+  gosi_slab *s = gosi_slab_of(a);
+  if (!s) return NULL;
+  size_t off = (size_t)(a - s->lo) % (*size = (size_t)1 << s->cls), guard = gosi_stack_guard_size(s->cls);
+  return off < guard ? a - off + guard : NULL;
+}
+
 static void on_fault(int sig, siginfo_t *si, void *uc) {
   size_t size;
+  if (gosi_stack_fault(si, uc)) return;
   char *lo = overflown(si->si_addr, &size);
   if (lo) {
     char who[400] = "", line[640];
@@ -237,6 +244,12 @@ static void on_fault(int sig, siginfo_t *si, void *uc) {
   } else {
     signal(sig, SIG_DFL); /* the access is repeated and ends the process as it would have */
   }
+}
+
+bool gosi_stack_watched(void) {
+  struct sigaction now = {.sa_flags = 0};
+  sigaction(SIGSEGV, NULL, &now);
+  return (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault;
 }
 
 void gosi_stack_watch(size_t (*describe)(const char *lo, char *buf, size_t n)) {

@@ -54,5 +54,6 @@ void gosi_stack_stats(size_t *stacks, size_t *bytes);
 /* Reports a fault in a guard as the overflow it is, then goes on to the handler that was
    there before. describe writes who runs on the stack whose lowest usable byte is lo. */
 void gosi_stack_watch(size_t (*describe)(const char *lo, char *buf, size_t n));
+bool gosi_stack_watched(void); /* its handler is still in place */
 
 #endif

@@ -340,6 +340,8 @@ static void count_thread(gos_realm *r, int d) {
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nthreads += d;
   gosi_lock_drop(&gosi_rt.lock);
+}
+
 /* Some 20 us of looking for what another realm's thread may be about to ready: to be woken takes longer,
    and costs the waker more. Only a thread that serves nobody else may, and it goes on as long as it pays. */
 static bool spin(gos_realm *r) {

@@ -86,6 +86,19 @@ static void hand_on(struct gl_watch *w, int sig) {
   if (lua_pcall(svc, 2, 0, 0) != LUA_OK) lua_pop(svc, 1); /* no memory: as if it were full */
 }
 
+/* These may wait for a lock of the core's: then others have run. */
+static int start_signals(struct gl *S, gos_chan *c, const int *sigs, int n) {
+  struct gl_go *me = S->cur;
+  int e = gos_signal_notify(c, sigs, n);
+  S->cur = me;
+  return e;
+}
+static void stop_signals(struct gl *S, gos_chan *c) {
+  struct gl_go *me = S->cur;
+  gos_signal_stop(c);
+  S->cur = me;
+}
+
 static void pump(void *arg) {
   struct gl_watch *w = (struct gl_watch *)((char *)arg - offsetof(struct gl_watch, a));
   struct gl *S = w->a.S;
@@ -111,7 +124,7 @@ static void unlist(struct gl *S, struct gl_watch *w) {
   struct gl_watch **at = &S->watches;
   while (*at != w) at = &(*at)->next;
   *at = w->next;
-  gos_signal_stop(w->ints);
+  stop_signals(S, w->ints);
   gos_chan_close(w->ints);
 }
 
@@ -143,7 +156,7 @@ static int notify(lua_State *L) {
   struct gl_watch *w = find(S, ch->c);
   bool fresh = !w;
   if (fresh) w = new_watch(L, S, ch->c);
-  int e = gos_signal_notify(w->ints, sigs, n);
+  int e = start_signals(S, w->ints, sigs, n);
   if (e < 0 && fresh) unlist(S, w);
   return e < 0 ? refused(L, e) : 0;
 }
@@ -195,12 +208,12 @@ static int notify_context(lua_State *L) {
   gl_set_core(L, c, gos_with_cancel(p ? p->x : NULL));
   struct ending *w = malloc(sizeof *w);
   gos_chan *ints = w ? gos_chan_make(sizeof(int), 1) : NULL;
-  int e = ints ? gos_signal_notify(ints, sigs, n) : GOS_NOMEM;
+  int e = ints ? start_signals(gl_of(L), ints, sigs, n) : GOS_NOMEM;
   if (e == GOS_OK) {
     *w = (struct ending){gos_ctx_retain(c->x), ints};
     e = gos_go(await, w);
     if (e < 0) {
-      gos_signal_stop(ints);
+      stop_signals(gl_of(L), ints);
       gos_ctx_release(c->x);
     }
   }

@@ -26,10 +26,14 @@ static bool is_default(int sig) {
 }
 
 TEST(a_signal_ends_it) {
+  gos_chan *c = gos_chan_make(sizeof(int), 1);
+  int sig = SIGUSR1, got;
   for (long i = scaled(200); i; i--) {
     gos_ctx *x = signal_ctx(NULL, SIGUSR1), *below = gos_with_cancel(x);
+    CHECK_EQ(gos_signal_notify(c, &sig, 1), GOS_OK);
     CHECK_EQ(gos_ctx_err(x), GOS_OK);
     raise_it(SIGUSR1);
+    CHECK_EQ(gos_chan_recv(c, &got), GOS_OK);
     until_ended(below); /* no deadlock is reported meanwhile: somebody waits for signals */
     CHECK_EQ(gos_ctx_err(below), GOS_CANCELED);
     CHECK_EQ(gos_ctx_err(x), GOS_CANCELED);
@@ -38,9 +42,12 @@ TEST(a_signal_ends_it) {
     gos_ctx_release(x);
     CHECK(!is_default(SIGUSR1)); /* a child keeps it */
     raise_it(SIGUSR1);
+    CHECK_EQ(gos_chan_recv(c, &got), GOS_OK); /* before it may kill again */
     gos_ctx_release(below);
+    CHECK_EQ(gos_signal_stop(c), GOS_OK);
     CHECK(is_default(SIGUSR1));
   }
+  gos_chan_release(c);
   until_alone();
 }
 

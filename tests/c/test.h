@@ -25,6 +25,11 @@
 #else
 #define TEST_TSAN 0
 #endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define TEST_ASAN 1
+#else
+#define TEST_ASAN 0
+#endif
 /* A deadlock is only reported where the threads can be counted: an emulator's /proc/self/stat says 0. */
 __attribute__((unused)) static int test_counts_threads(void) {
   char line[1024] = "", *p;

@@ -1,5 +1,8 @@
+// ctest: not-in=thread,arm64
 // ctest: timeout=60
 /* Signals as values of channels.
+ * (qemu-user lacks the last real-time signals; under ThreadSanitizer, which delivers signals later, one in some
+ * hundred runs does not end: not understood yet.)
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <pthread.h>

@@ -1,3 +1,4 @@
+// ctest: not-in=arm64
 // ctest: timeout=120
 // ctest: args=8
 /* Soak: a mixture of everything for as long as asked: SECONDS (a release: 600).
@@ -5,6 +6,7 @@
  * blocking calls, and end. The memory in use in the last third may not be above that in the second by more
  * than 1 % + 256 KiB; at the end open files and goroutines are as many as at the start, and every timer that
  * was armed has fired or been stopped.
+ * (Under qemu-user the memory measured is that of the emulator.)
  * SPDX-License-Identifier: Apache-2.0 */
 #define main test_main
 #include "test.h"

@@ -117,7 +117,7 @@ gos_g *gosi_g_new(gosi_gcache *c) {
     return NULL;
   }
   gosi_hb_after(g);
-  g->fiber = NULL;
+  gosi_store(&g->fiber, (gosi_fiber *)NULL);
   g->defers = NULL;                         /* a foreign thread may have ended inside frames */
   gosi_store(&g->realm, (gos_realm *)NULL); /* a dump may be looking, here and below */
   gosi_store(&g->flags, (uint8_t)0);

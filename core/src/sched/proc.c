@@ -582,7 +582,7 @@ void gosi_execute(gosi_m *m, gosi_context *from, gos_g *g) {
   m->cur = g;
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   if (unlikely(!g->fiber && !(g->flags & GF_MAIN))) {
-    g->fiber = stack_for(m->p, g->cls);
+    gosi_store(&g->fiber, stack_for(m->p, g->cls));
     gosi_context_make(&g->ctx, g->fiber->lo, g->fiber->top, g_main, g);
   } else if (unlikely(!gosi_load_acquire(&g->ctx.sp)) && from != &m->g0 && from != &m->junk) {
     /* Its old thread has not left it yet, and may be waiting for us to leave from: leave first. */
@@ -794,7 +794,7 @@ static void g_main(void *arg) {
     gosi_p *p = m->p;
     gosi_fiber *f = g->fiber;
     gosi_context ctx = g->ctx;
-    g->fiber = NULL;
+    gosi_store(&g->fiber, (gosi_fiber *)NULL);
     gosi_store(&p->ended, p->ended + 1);
     gosi_g_finish(m, &p->gs, g);
     gosi_hb_before(f);
@@ -809,7 +809,7 @@ static void g_main(void *arg) {
     } else {
       gosi_stack_give_credits(f->cls, 1);
     }
-    n->fiber = f;
+    gosi_store(&n->fiber, f);
     m->cur = n;
     gosi_store(&n->status, (uint8_t)G_RUNNING);
     g = n;
@@ -822,7 +822,7 @@ void gosi_end(gosi_m *m, gos_g *g) {
   gosi_p *p = m->p;
   gosi_fiber *f = g->fiber;
   gosi_context ctx = g->ctx;
-  g->fiber = NULL;
+  gosi_store(&g->fiber, (gosi_fiber *)NULL);
   gosi_store(&p->ended, p->ended + 1);
   gosi_g_finish(m, &p->gs, g);
   if (f) gosi_hb_before(f);

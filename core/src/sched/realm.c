@@ -146,10 +146,15 @@ static gosi_fiber *fresh_fiber(gos_realm *r, gosi_m *m, gos_g *g) {
     could_not_start(r, m, g);
   return f;
 }
+static bool give_fiber(gos_realm *r, gosi_m *m, gos_g *g) {
+  gosi_fiber *f = fresh_fiber(r, m, g);
+  gosi_store(&g->fiber, f); /* a dump may be looking */
+  return f != NULL;
+}
 
 /* Leaves from, whose host state is from_state, for g. False: g could not start. */
 static bool run_on(gos_realm *r, gosi_m *m, gosi_context *from, void *from_state, gos_g *g) {
-  if (unlikely(!g->fiber && g != r->main) && !(g->fiber = fresh_fiber(r, m, g))) return false;
+  if (unlikely(!g->fiber && g != r->main) && !give_fiber(r, m, g)) return false;
   gosi_context_settle(&g->ctx);
   void *state = state_of(g);
   gosi_store(&r->cur, g);
@@ -219,7 +224,7 @@ bool gosi_realm_yield(gosi_m *m, gos_g *g) {
       to_loop(r, m, g);
       return true;
     }
-    if (!n->fiber && n != r->main && !(n->fiber = fresh_fiber(r, m, n))) n = NULL;
+    if (!n->fiber && n != r->main && !give_fiber(r, m, n)) n = NULL;
   } while (!n);
   queue_put(r, g);
   run_on(r, m, &g->ctx, state_of(g), n);
@@ -229,7 +234,7 @@ bool gosi_realm_yield(gosi_m *m, gos_g *g) {
 /* On its own stack, with the host's lock. */
 static gosi_fiber *finish(gos_realm *r, gosi_m *m, gos_g *g) {
   gosi_fiber *f = g->fiber;
-  g->fiber = NULL;
+  gosi_store(&g->fiber, (gosi_fiber *)NULL);
   if (unlikely(g->flags & GF_LOCKED)) gosi_realm_unlock(m, g);
   gosi_store(&r->ended, r->ended + 1);
   gosi_g_finish(m, &r->gs, g);
@@ -267,7 +272,7 @@ static void realm_g_main(void *arg) {
     if (!pass_on) leave_for_good(r, m, f, &ctx, n);
     /* The next one is fresh: it goes on with this stack and host state. */
     credit_back(r, f->cls);
-    n->fiber = f;
+    gosi_store(&n->fiber, f);
     gosi_store(&r->cur, n);
     gosi_store(&r->tick, r->tick + 1);
     gosi_store(&n->status, (uint8_t)G_RUNNING);

@@ -214,7 +214,7 @@ static int plan_attributes(struct plan *p) {
 }
 
 static const char *check_word(lua_State *L, int idx, const char *what) {
-  size_t n;
+  size_t n = 0;
   const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
   if (!s) luaL_error(L, "spawn: %s: string expected, got %s", what, luaL_typename(L, idx));
   if (memchr(s, 0, n)) luaL_error(L, "spawn: %s: it has a zero in it", what);

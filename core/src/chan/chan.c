@@ -114,8 +114,8 @@ ALWAYS_INLINE int wait_on(gosi_m *m, gos_chan *c, gosi_waitq *q, void *v, unsign
   w->elem = v;
   w->c = c;
   w->mode = c->home && !(g->flags & (GF_FOREIGN | GF_MAIN | GF_OBEYS)) ? CLAIM_PLAIN : gosi_claim_mode(g, deadline);
+  gosi_waitq_put(q, w); /* first: one that is seen waiting is found without the lock, too (gosi_chan_no_send) */
   gosi_prepare(m, g, reason);
-  gosi_waitq_put(q, w);
   bool sleep = gosi_arm(w, deadline);
   gosi_chan_unlock(c);
   if (likely(sleep)) gosi_park(m);

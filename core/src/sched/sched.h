@@ -390,8 +390,8 @@ ALWAYS_INLINE bool gosi_guard_cas(uint32_t *p, uint32_t old, uint32_t new) {
 }
 
 /* ---- park and ready ------------------------------------------------------------------------- */
-/* Before queueing: g is about to wait. Nobody may ready it before it is queued and
-   whatever guards the queue is dropped. */
+/* g is about to wait: before it is queued, or after it while what guards the queue is held. Nobody may ready
+   it before that is dropped. */
 SCHED_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason);
 /* Waits; on return the thread may be another one. What was armed for the wait (timer,
    queue place) is the caller's to undo. */
@@ -458,7 +458,7 @@ SCHED_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
   g->fired = NULL;
   gosi_store(&g->since, gosi_load(&gosi_coarse));
   gosi_store(&g->reason, (uint8_t)reason);
-  gosi_store(&g->status, (uint8_t)G_WAITING);
+  gosi_store_release(&g->status, (uint8_t)G_WAITING);
 }
 
 /* ---- inside sched/ ------------------------------------------------------------------------------ */

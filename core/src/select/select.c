@@ -155,8 +155,8 @@ static int wait_for_any(gosi_m *m, struct sel *s, gos_ns deadline) {
   gos_g *g = m->cur;
   uint8_t mode = s->shared || (g->flags & (GF_FOREIGN | GF_MAIN | GF_OBEYS)) ? CLAIM_ATOMIC : CLAIM_PLAIN;
   gosi_waiter armed = {.g = g, .mode = mode};
+  queue_all(s, g, mode); /* first, as in wait_on() */
   gosi_prepare(m, g, s->n ? WAIT_SELECT : WAIT_SELECT_NONE);
-  queue_all(s, g, mode);
   bool sleep = gosi_arm(&armed, deadline);
   unlock_all(s);
   bool early = sleep && !queue_fds(s, g);

@@ -276,9 +276,10 @@ def test_run_in_a_thread():
 
 
 def test_interrupted_run_cancels(settle):
-    seen = Chan(1)
+    began, seen = Chan(1), Chan(1)
 
     async def forever():
+        began.send(None)  # a task that is cancelled before never begins
         try:
             await asyncio.sleep(1000)
         except asyncio.CancelledError:
@@ -286,9 +287,8 @@ def test_interrupted_run_cancels(settle):
             raise
 
     g = go(lambda: aio.run(forever()))
+    began.recv()
     settle(g)
-    while g.wait_reason != "chan receive":
-        runtime.gosched()
     g.interrupt()
     with pytest.raises(Canceled):
         g.join()

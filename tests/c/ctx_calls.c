@@ -319,7 +319,7 @@ TEST(read_write_locks) {
     ctx = gos_with_cancel(NULL);
     for (intptr_t i = 0; i < 9; i++) g[i] = spawn(locks_some, (void *)i);
     CHECK_EQ(pthread_create(&t, NULL, locks_outside, (void *)9), 0);
-    if (round % 2) gos_sleep(MS / 4), gos_cancel(ctx, 0);
+    if (round % 2 == 0) gos_sleep(MS / 4), gos_cancel(ctx, 0);
     for (int i = 0; i < 9; i++) finish(g[i]);
     pthread_join(t, NULL);
     CHECK_EQ(gos_rwmutex_trylock(&races), GOS_OK);

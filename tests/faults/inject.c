@@ -277,8 +277,12 @@ static void one_run(void) {
     settle();
   }
   files += files_kept();
-  for (int i = 0; open_files() != files && i < 5000; i++) usleep(1000); /* the monitor has one of /proc for a moment */
-  CHECK_EQ(open_files(), files);
+  int open_now = open_files();
+  for (int i = 0; open_now != files && i < 5000; i++) { /* the monitor has one of /proc for a moment */
+    usleep(1000);
+    open_now = open_files();
+  }
+  CHECK_EQ(open_now, files);
   check_memory(run->n == 0);
 }
 

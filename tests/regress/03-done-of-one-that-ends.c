@@ -1,4 +1,5 @@
 // ctest: not-in=arm64
+// ctest: timeout=120
 /* A handle released while its goroutine was ending left the done channel behind: whoever gave up the
  * last reference, only gos_release() freed it, and only when it saw that it was the last.
  * (Under qemu-user more of them live at once than its limit allows for.)

@@ -22,6 +22,7 @@ static void forget_g(gos_g *g, void *me) {
 static void forget_p(gosi_p *p) {
   p->runnext = NULL;
   p->head = p->tail;
+  p->bottom = p->top;
   p->m = NULL;
   p->state = P_RETIRED;
   p->link = NULL;
@@ -34,10 +35,10 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
   r->head = r->tail = r->inbox = NULL;
   r->nrun = 0;
   r->idle_ms = NULL;
-  r->handing = r->kicking = r->watched = r->visitors = 0;
+  r->handing = r->kicking = 0;
   gosi_timers_forget(&r->timers);
   if (m->realm != r || m->foreign) {
-    r->closed = 1; /* none of its goroutines lives */
+    r->closed = REALM_CLOSED; /* none of its goroutines lives */
     return;
   }
   if (m->locked != m->cur) m->locked = NULL;

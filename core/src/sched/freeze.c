@@ -116,12 +116,6 @@ int gos_freezable(int on) {
 }
 
 /* ---- the monitor ------------------------------------------------------------------------------- */
-static uint64_t switches(void) {
-  uint64_t n = 0;
-  for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) n += gosi_load(&gosi_rt.ps[i].tick);
-  return n;
-}
-
 /* A sweep looks at all goroutines, some at a time; the next one begins a while later. When there is nothing left to
    freeze, and nobody has run since, there is none until somebody does. */
 static struct {
@@ -139,7 +133,7 @@ static gos_ns gap(gos_ns now) {
 
 static void end_sweep(gos_ns now) {
   sweep.sweeping = false;
-  sweep.quiet = !sweep.young && switches() == sweep.seen;
+  sweep.quiet = !sweep.young && gosi_p_ticks() == sweep.seen;
   sweep.due = now + (sweep.quiet ? CHECK : gap(now));
 }
 
@@ -152,14 +146,14 @@ static bool begin_sweep(gos_ns now) {
     sweep.due = now + (f.now ? CHECK : usual_age);
     return false;
   }
-  if (sweep.quiet && switches() == sweep.seen) {
+  if (sweep.quiet && gosi_p_ticks() == sweep.seen) {
     sweep.due = now + CHECK;
     return false;
   }
   sweep.at = NULL;
   sweep.sweeping = true;
   sweep.young = sweep.quiet = false;
-  sweep.seen = switches();
+  sweep.seen = gosi_p_ticks();
   sweep.began = now;
   return true;
 }

@@ -145,6 +145,11 @@ ALWAYS_INLINE void wake_if_worth(gosi_p *p) {
   if (unlikely((gosi_load(&gosi_rt.nidle_ps) || gosi_load(&gosi_rt.nspinning)) && worth_waking(p))) share_work(p);
 }
 
+uint64_t gosi_p_ticks(void) {
+  uint64_t n = 0;
+  for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) n += gosi_load(&gosi_rt.ps[i].tick);
+  return n;
+}
 bool gosi_p_has_work(gosi_p *p) { return gosi_load(&p->runnext) || pile_length(p) || ring_length(p); }
 
 /* ---- choosing -------------------------------------------------------------------------------- */

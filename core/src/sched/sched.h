@@ -501,6 +501,7 @@ gosi_p *gosi_p_take_locked(void);
 void gosi_p_own(gosi_m *m, gosi_p *p);
 void gosi_p_put(gosi_p *p, gos_g *g); /* by its owner */
 void gosi_p_drain(gosi_p *p);         /* its queue goes to the global one */
+uint64_t gosi_p_ticks(void);          /* the switches of all Ps */
 bool gosi_global_remove_locked(gos_g *g);
 
 /* procs.c */

@@ -41,16 +41,31 @@ static void wake(gos_cond *c, bool all) {
 void gos_cond_signal(gos_cond *c) { wake(c, false); }
 void gos_cond_broadcast(gos_cond *c) { wake(c, true); }
 
-/* The lock was not held: the place is given back, and a signal that came for it passed on. */
-static int not_locked(gos_cond *c, gosi_waiter *w) {
-  gosi_m *m = gosi_enter();
+/* Takes a place in the queue. */
+static void enter(gos_cond *c, gosi_waiter *w) {
+  gosi_add(&c->n, 1u);
+  gosi_enter();
   gosi_bucket *b = gosi_lot_lock(c);
-  bool taken = w->ok;
+  gosi_lot_reserve(b, w, c);
+  gosi_lock_drop(&b->lock);
+  gosi_leave();
+}
+
+/* Gives the place back. True: a signal had come for it. */
+static bool leave(gos_cond *c, gosi_waiter *w) {
+  gosi_enter();
+  gosi_bucket *b = gosi_lot_lock(c);
+  bool signalled = w->ok;
   gosi_waitq_remove(&b->q, w);
   gosi_lock_drop(&b->lock);
-  gosi_leave_m(m);
-  if (taken) gos_cond_signal(c);
   gosi_sub(&c->n, 1u);
+  gosi_leave();
+  return signalled;
+}
+
+/* The lock was not held: a signal that came meanwhile is passed on. */
+static int not_locked(gos_cond *c, gosi_waiter *w) {
+  if (leave(c, w)) gos_cond_signal(c);
   return GOS_PERM;
 }
 
@@ -68,16 +83,11 @@ static void relock(const locker *lk) {
 static int wait_with(gos_cond *c, const locker *lk, gos_ns deadline) {
   if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
   gosi_waiter w;
-  gosi_add(&c->n, 1u);
-  gosi_enter();
-  gosi_bucket *b = gosi_lot_lock(c);
-  gosi_lot_reserve(b, &w, c);
-  gosi_lock_drop(&b->lock);
-  gosi_leave();
+  enter(c, &w);
   if (lk->unlock(lk->l)) return not_locked(c, &w);
   gosi_m *m = gosi_enter();
   int e = GOS_OK;
-  b = gosi_lot_lock(c);
+  gosi_bucket *b = gosi_lot_lock(c);
   if (w.ok)
     gosi_lock_drop(&b->lock);
   else
@@ -109,14 +119,7 @@ int gos_cond_wait_r(gos_cond *c, gos_rwmutex *rw, gos_ns deadline) {
 /* ---- in steps ------------------------------------------------------------------------------ */
 _Static_assert(sizeof(gosi_waiter) <= sizeof(gos_cond_place), "host.h");
 
-void gos_cond_enter(gos_cond *c, gos_cond_place *p) {
-  gosi_add(&c->n, 1u);
-  gosi_enter();
-  gosi_bucket *b = gosi_lot_lock(c);
-  gosi_lot_reserve(b, (gosi_waiter *)p, c);
-  gosi_lock_drop(&b->lock);
-  gosi_leave();
-}
+void gos_cond_enter(gos_cond *c, gos_cond_place *p) { enter(c, (gosi_waiter *)p); }
 
 int gos_cond_sleep(gos_cond *c, gos_cond_place *p, gos_ns deadline) {
   gosi_waiter *w = (gosi_waiter *)p;
@@ -133,14 +136,4 @@ int gos_cond_sleep(gos_cond *c, gos_cond_place *p, gos_ns deadline) {
   return e;
 }
 
-int gos_cond_leave(gos_cond *c, gos_cond_place *p) {
-  gosi_waiter *w = (gosi_waiter *)p;
-  gosi_enter();
-  gosi_bucket *b = gosi_lot_lock(c);
-  bool signalled = w->ok;
-  gosi_waitq_remove(&b->q, w);
-  gosi_lock_drop(&b->lock);
-  gosi_sub(&c->n, 1u);
-  gosi_leave();
-  return signalled;
-}
+int gos_cond_leave(gos_cond *c, gos_cond_place *p) { return leave(c, (gosi_waiter *)p); }

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import ctypes
 import gc
+import random
 import struct
 import sys
 import threading
@@ -935,6 +936,81 @@ def test_deadlock_with_c(program, shared):
         shared._name,
     )
     assert (r.code, r.out) == (0, "deadlock\n9\n"), r
+
+
+@pytest.mark.parametrize("wait", ["b.recv()", "a.send(1)", "select(recv(b), send(a, 1))", "keep[0].join()"])
+def test_ctrl_c(program, shared, wait):
+    r = program(
+        f"""
+        import ctypes, os, signal, sys
+        from gossamer import go, native, recv, runtime, select, send
+        lib = ctypes.CDLL(sys.argv[1])
+        a, b = native.Chan(native.int64), native.Chan(native.int64)
+        keep = [native.go(lib.spin), native.go(lib.park)]
+        main = runtime.goroutines()[0]
+
+        @go
+        def interrupt():
+            while main.status != "waiting":
+                runtime.gosched()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        try:
+            {wait}
+        except KeyboardInterrupt:
+            print("interrupted")
+        native.go(lib.square, (a, b))
+        a.send(3)
+        print(b.recv())
+        """,
+        shared._name,
+    )
+    assert (r.code, r.out) == (0, "interrupted\n9\n"), r
+
+
+def test_mixed(lib):
+    """Stages that end early, buffers dropped at any point, waits given up."""
+    rand = random.Random(1)
+
+    def early():
+        out = native.Chan(native.buffer, rand.randrange(3))
+        g = native.go(lib.make_buffers, (out, rand.randrange(30), 10))
+        kept = [v for v in out if rand.random() < 0.2 or rand.random() < 0.05 and not out.close()]
+        out.close()
+        g.join()
+        return all(len(v) == 10 for v in kept)
+
+    def copies():
+        a, b = (native.Chan(native.buffer, rand.randrange(3)) for _ in range(2))
+        g = native.go(lib.copy_buffers, (a, b))
+        data, case, sent, got = [bytes([i]) * 300 for i in range(20)], recv(b), 0, 0
+        while got < len(data):
+            if select(send(a, data[sent]) if sent < len(data) else None, case) is case:
+                assert case.value == data[got]
+                got += 1
+            else:
+                sent += 1
+        a.close()
+        g.join()
+        return True
+
+    def given_up():
+        ch, out = native.Chan(native.int64), ctypes.c_long()
+        g = native.go(lib.wait_ctx, (ch, context.with_timeout(rand.random() / 1000), ctypes.pointer(out)))
+        if rand.random() < 0.5:
+            g.interrupt()
+        g.join()
+        return out.value in (-2, -3)
+
+    def many(fn):
+        return all(fn() for _ in range(30))
+
+    before = lib.alive()
+    gs = [go(many, fn) for fn in (early, copies, given_up) for _ in range(4)]
+    assert all(g.join() for g in gs)
+    del gs
+    gc.collect()
+    assert lib.alive() == before
 
 
 def test_leakcheck_sees_it(lib):

@@ -696,9 +696,9 @@ def test_send_that_fails_keeps_nothing():
 
 
 def test_bytes_of_c_are_not_copied_into_python(lib):
+    before, views = lib.alive(), []
     out = native.Chan(native.buffer)
     g = native.go(lib.make_buffers, (out, 300, 100))
-    before, views = lib.alive(), []
     for i, view in enumerate(out):
         assert isinstance(view, memoryview)
         assert view.readonly

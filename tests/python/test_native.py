@@ -295,6 +295,24 @@ def test_python_goroutines_meet(parked):
     assert receiver.join() == 3.5
 
 
+def test_interrupt_of_python(parked):
+    ch = native.Chan(native.int64)
+    for wait in (ch.recv, lambda: ch.send(1), lambda: select(recv(ch), send(ch, 3)), lambda: next(ch)):
+        g = parked(wait)
+        assert g.interrupt()
+        with pytest.raises(Canceled):
+            g.join()
+    assert len(ch) == 0
+
+
+def test_close_wakes_all(parked):
+    ch = native.Chan(native.int64)
+    waiting = [parked(ch.recv_ok), parked(list, ch), parked(select, recv(ch))]
+    ch.close()
+    first, second, third = (g.join() for g in waiting)
+    assert (first, second, third.ok) == ((None, False), [], False)
+
+
 def test_select():
     a, b = native.Chan(native.int64, 1), native.Chan(native.buffer, 1)
     plain = Chan(1)

@@ -37,8 +37,8 @@ from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    return native_lib.with_cffi(tmp_path_factory.mktemp("cffi"))
+def built():
+    return native_lib.with_cffi()
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def ffi(built):
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory):
-    return native_lib.with_ctypes(tmp_path_factory.mktemp("ctypes"))
+def shared():
+    return native_lib.with_ctypes()
 
 
 @pytest.fixture(autouse=True)

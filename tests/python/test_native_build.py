@@ -71,8 +71,8 @@ def test_cffi_finds_the_functions_without_a_compiler():
     assert lib.gos_abi_version() == lib.GOS_ABI
 
 
-def test_cffi_module(tmp_path):
-    built = native_lib.with_cffi(tmp_path, "_native_build")
+def test_cffi_module():
+    built = native_lib.with_cffi()
     ffi, lib = built.ffi, built.lib
     ch = native.Chan(native.int32, 2)
     c = ffi.cast("gos_chan *", ch.pointer)
@@ -82,8 +82,8 @@ def test_cffi_module(tmp_path):
     native.check(lib)
     # It works as well when it is loaded before gossamer, or without it.
     out = subprocess.run(
-        [sys.executable, "-c", "from _native_build import lib; import gossamer; print(lib.gos_abi_version())"],
-        cwd=tmp_path, capture_output=True, check=True, text=True,
+        [sys.executable, "-c", f"from {native_lib.MODULE} import lib; import gossamer; print(lib.gos_abi_version())"],
+        cwd=native_lib.FOLDER, capture_output=True, check=True, text=True,
     )  # fmt: skip
     assert out.stdout == f"{native._abi}\n"
 
@@ -108,6 +108,10 @@ def test_the_page(tmp_path):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     for program in ("build_words.py", "words.py"):
-        done = subprocess.run([sys.executable, program], cwd=tmp_path, capture_output=True, check=False, text=True)
+        done = subprocess.run(
+            [sys.executable, program],
+            cwd=tmp_path, env=os.environ | {"CFLAGS": " ".join(native_lib.QUICK)},
+            capture_output=True, check=False, text=True,
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
     assert done.stdout == next(text for language, _, text in blocks() if language == "text")

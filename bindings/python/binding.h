@@ -216,8 +216,8 @@ int go_copy_context(PyObject **context);
 int go_init(PyObject *module);
 extern PyMethodDef go_methods[];
 
-/* A Goroutine for one of C, which is to keep fn and keep alive; where it is created. go_native_started() when it has begun, h being its handle,
-   go_native_ended() when its function has returned, which takes over error (NULL: none). */
+/* A Goroutine for one of C: keeps fn and keep alive, and says that it was created at where. go_native_started() when it
+   has begun, h being its handle; go_native_ended() when its function has returned: takes over error (NULL: none). */
 PyObject *go_native(PyObject *fn, PyObject *keep, PyObject *name, PyFrameObject *where);
 void go_native_started(PyObject *g, gos_g *h);
 void go_native_ended(PyObject *g, PyObject *error);

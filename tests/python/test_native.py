@@ -1031,6 +1031,24 @@ def test_mixed(lib):
     assert lib.alive() == before
 
 
+def test_shutdown_ends_it(program, shared):
+    r = program(
+        """
+        import ctypes, sys
+        from gossamer import native, runtime
+        lib = ctypes.CDLL(sys.argv[1])
+        ch = native.Chan(native.int64)
+        gs = [native.go(lib.square, (ch, ch)), native.go(lib.park), native.go(lib.panics, 3)]
+        assert runtime.shutdown(timeout=20)
+        spins = native.go(lib.spin)
+        assert not runtime.shutdown(timeout=0.01)
+        print([g.status for g in gs], spins.status)
+        """,
+        shared._name,
+    )
+    assert (r.code, r.out) == (0, "['dead', 'dead', 'dead'] running\n"), r
+
+
 def test_leakcheck_sees_it(lib):
     ch = native.Chan(native.int64)
     with pytest.raises(leakcheck.Leak, match="square"):

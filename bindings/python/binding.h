@@ -194,6 +194,8 @@ PyObject *go_done(PyObject *g);
 void go_site_of(PyObject *code, int lasti, char *buf, size_t n);
 /* Reports what nobody collected; at exit. */
 void go_report_all(void);
+/* In a fork's child: the others are gone, mine is the main goroutine. NULL: that of before. Memory only. */
+void go_after_fork(goroutine *mine);
 /* "goroutine 7 [name]: unhandled exception (created ...)" */
 PyObject *go_headline(PyObject *g);
 /* The goroutine that was to report late exceptions could not start. */

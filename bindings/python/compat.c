@@ -208,6 +208,52 @@ void compat_ts_stack(PyThreadState *ts, size_t stack) {
 #endif
 }
 
+/* ---- data stacks ------------------------------------------------------------------------
+ * CPython adds and frees a chunk of CHUNK bytes whenever the calls of a thread cross the end of one, by mmap and munmap:
+ * 4 to 10 us for each call in a loop that happens to do so. So a few are kept. The arena allocator is what
+ * it gets them from; arenas for objects are far larger. */
+enum { CHUNK = 16384, KEPT = 64 };
+static struct {
+  PyObjectArenaAllocator from; /* who really allocates */
+  void *kept[KEPT];
+  int n;
+  bool busy; /* interpreters with a GIL of their own may come at once; who finds it busy does without */
+} chunks;
+
+static void *chunk_alloc(void *ctx, size_t size) {
+  (void)ctx;
+  void *p = NULL;
+  if (size == CHUNK && !__atomic_test_and_set(&chunks.busy, __ATOMIC_ACQUIRE)) {
+    if (chunks.n) p = chunks.kept[--chunks.n];
+    __atomic_clear(&chunks.busy, __ATOMIC_RELEASE);
+  }
+  return p ? p : chunks.from.alloc(chunks.from.ctx, size);
+}
+
+static void chunk_free(void *ctx, void *p, size_t size) {
+  (void)ctx;
+  if (size < CHUNK) return; /* of compat_ts_frames */
+  if (size == CHUNK && !__atomic_test_and_set(&chunks.busy, __ATOMIC_ACQUIRE)) {
+    if (chunks.n < KEPT) chunks.kept[chunks.n++] = p, p = NULL;
+    __atomic_clear(&chunks.busy, __ATOMIC_RELEASE);
+  }
+  if (p) chunks.from.free(chunks.from.ctx, p, size);
+}
+
+void compat_frames_init(void) {
+  PyObject_GetArenaAllocator(&chunks.from);
+  PyObject_SetArenaAllocator(&(PyObjectArenaAllocator){NULL, chunk_alloc, chunk_free});
+}
+
+void compat_ts_frames(PyThreadState *ts, char *at, size_t bytes) {
+  if (ts->datastack_chunk) return;
+  _PyStackChunk *c = (_PyStackChunk *)at;
+  *c = (_PyStackChunk){.previous = NULL, .size = bytes, .top = 0};
+  ts->datastack_chunk = c;
+  ts->datastack_top = &c->data[1]; /* the first word stays free: so CPython knows the chunk it must not drop */
+  ts->datastack_limit = (PyObject **)(at + bytes);
+}
+
 void compat_ts_reset(PyThreadState *ts) {
   if (ts->c_tracefunc) PyEval_SetTrace(NULL, NULL);
   if (ts->c_profilefunc) PyEval_SetProfile(NULL, NULL);

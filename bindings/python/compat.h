@@ -44,6 +44,11 @@ PyThreadState *compat_ts_new(PyInterpreterState *interp);
 void compat_ts_free(PyThreadState *ts);
 /* Bounds C recursion so that it ends in RecursionError before a stack of this size does. */
 void compat_ts_stack(PyThreadState *ts, size_t stack);
+/* Calls of Python functions keep their frames in a data stack, apart from the C stack: by default 16 KiB from
+   the system, one page of which is always touched. These bytes serve first, until ts is freed, which leaves them
+   alone. For a state that has not run yet; compat_frames_init() was called. */
+void compat_ts_frames(PyThreadState *ts, char *at, size_t bytes);
+void compat_frames_init(void);
 /* Forgets what one goroutine left behind (locals, context, tracing) before the next one. */
 void compat_ts_reset(PyThreadState *ts);
 

@@ -24,6 +24,7 @@ struct goroutine {
   gos_ns died; /* with an exception */
   int lasti;
   bool ended, collected, is_main;
+  bool behind; /* it stayed in the process that forked */
   bool orphan; /* its last reference is that of uncollected */
   Py_ssize_t nargs;
   PyObject *args[1]; /* [0] is the callee's to use; then arguments, then keyword values */
@@ -199,6 +200,20 @@ static void grace_start(gos_ns d) {
   else
     grace_runs = (grace = gos_realm_after_func(realm, d, grace_over, NULL)) != NULL;
 }
+void go_after_fork(goroutine *mine) {
+  for (goroutine *g = live.next, *next; g != &live; g = next) {
+    next = g->next;
+    list_remove(g); /* the scheduler's reference is gone with it */
+    if (g == mine) continue;
+    g->state = NULL;
+    g->ended = g->behind = true;
+  }
+  for (goroutine *g = uncollected.next; g != &uncollected; g = g->next) g->collected = true; /* the parent reports it */
+  grace_runs = false;
+  if (!mine) return;
+  mine->is_main = true;
+  main_object = mine;
+}
 void go_grace_failed(void) { grace_runs = false; }
 
 static void collected(goroutine *g) {
@@ -265,7 +280,7 @@ static void run(goroutine *g, struct state *st) {
   PyObject *error = result ? NULL : compat_take_exception();
   drop_call(g);
   compat_ts_reset(ts);
-  if (UNLIKELY(realm_gone()) && !state_here) { /* the child of a fork() in this goroutine: its only thread ends here */
+  if (UNLIKELY(st->kind == MAIN || (realm_gone() && !state_here))) { /* in the child of a fork() here: its end */
     g->error = error;
     g->ended = true;
     report(g);
@@ -406,6 +421,9 @@ PyObject *go_interrupt_type(void) {
 }
 
 static PyObject *outcome(goroutine *g) {
+  if (UNLIKELY(g->behind))
+    return PyErr_Format(PyExc_RuntimeError, "goroutine %llu stayed in the parent process",
+                        (unsigned long long)gos_g_id(g->h));
   if (LIKELY(!g->error)) return Py_NewRef(g->result ? g->result : Py_None);
   collected(g);
   PyErr_SetObject((PyObject *)Py_TYPE(g->error), g->error);

@@ -46,10 +46,13 @@ typedef struct gos_host {
      thread by gos_realm_new, and without it on each further thread before its first
      attach. NULL: that thread cannot serve. */
   void *(*thread_new)(void *u);
-  void (*attach)(void *u, void *state);            /* take the host's lock as state; may wait */
-  void (*detach)(void *u, void *state);            /* give it up */
-  void *(*fiber_new)(void *u, char *lo, char *hi); /* [lock] usable stack [lo, hi); NULL: no memory */
-  void (*fiber_free)(void *u, void *state);        /* [lock]; stuck() may still be reading it: pool, not free() */
+  void (*attach)(void *u, void *state); /* take the host's lock as state; may wait */
+  void (*detach)(void *u, void *state); /* give it up */
+  /* [lock] A state for the stack [lo, *hi). It may lower *hi: what is above stays the host's, until fiber_free.
+     That is on the page that a goroutine touches anyway. NULL: no memory. */
+  void *(*fiber_new)(void *u, char *lo, char **hi);
+  /* [lock]; stuck() may still be reading it: pool, not free(). Not called in a fork's child for those from before. */
+  void (*fiber_free)(void *u, void *state);
   /* [lock] The running state is from; make it to. Called on from's stack, before the switch. */
   void (*swap)(void *u, void *from, void *to);
   /* No lock; from the monitor. Goroutine state has been running for age ns while others

@@ -37,6 +37,7 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
   r->idle_ms = NULL;
   r->handing = r->kicking = 0;
   gosi_timers_forget(&r->timers);
+  gosi_realm_forget_stacks(r);
   if (m->realm != r || m->foreign) {
     r->closed = REALM_CLOSED; /* none of its goroutines lives */
     return;
@@ -47,7 +48,8 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
   r->main = r->cur = m->cur;
   r->idle = REALM_BUSY;
   r->nms = r->awake = 1;
-  r->created = r->ended = 0;
+  r->created = r->promised;
+  r->ended = 0;
   m->in_list = false;
   m->is_home = true;
 }

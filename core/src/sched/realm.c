@@ -104,11 +104,34 @@ static gosi_fiber *fiber_for(gos_realm *r, gos_g *g) {
     return f;
   }
   f = gosi_stack_get(g->cls);
-  if (r->host.fiber_new && !(f->host = r->host.fiber_new(r->host.u, f->lo, f->top))) {
+  char *top = f->top;
+  if (r->host.fiber_new && !(f->host = r->host.fiber_new(r->host.u, f->lo, &f->top))) {
+    f->top = top;
     gosi_stack_put(f);
     return NULL;
   }
   return f;
+}
+
+static void drop_fiber(gos_realm *r, gosi_fiber *f) {
+  if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
+  gosi_stack_raise(f);
+  gosi_stack_put(f);
+}
+
+static void drop_fibers(gos_realm *r) {
+  for (gosi_fiber *f; (f = r->stacks);) {
+    r->stacks = f->next;
+    drop_fiber(r, f);
+  }
+}
+
+void gosi_realm_forget_stacks(gos_realm *r) {
+  for (gosi_fiber *f; (f = r->stacks);) {
+    r->stacks = f->next;
+    gosi_stack_raise(f);
+    gosi_stack_put(f);
+  }
 }
 
 /* The credit of a goroutine whose stack was of class cls. */
@@ -124,8 +147,7 @@ static void fiber_back(gos_realm *r, gosi_fiber *f) {
     f->next = r->stacks;
     r->stacks = f;
   } else {
-    if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
-    gosi_stack_put(f);
+    drop_fiber(r, f);
   }
   credit_back(r, f->cls);
 }
@@ -365,11 +387,32 @@ static bool spin(gos_realm *r) {
   return false;
 }
 
+enum { POLL_REST = 500000 }; /* ns: what an event may wait while a goroutine blocks or computes */
+
+static bool any_of(gos_realm *r, const gos_g *list) {
+  for (; list; list = list->next)
+    if (list->realm == r) return true;
+  return false;
+}
+
+/* m slept in the poller and has been woken for `ready`. True: the owner, m or another thread, sleeps, and nobody else will
+   wake it: m goes on in its place. Else, if another thread is the owner, it runs and looks at the poller itself: *rest
+   tells m to leave that to it for a moment. To be woken for every event as well costs half of the time of two CPUs. */
+static bool goes_on(gos_realm *r, gosi_m *m, const gos_g *ready, bool *rest) {
+  *rest = false;
+  if (!any_of(r, ready)) return false;
+  bool owner = gosi_load(&r->owner) == m;
+  if ((owner || !m->locked) && gosi_cas(&r->idle, (uint32_t)REALM_IDLE, (uint32_t)REALM_WAKING)) return true;
+  *rest = !owner;
+  return false;
+}
+
 static void realm_sleep(gos_realm *r, gosi_m *m) {
   gos_ns until = GOS_FOREVER;
   bool owner = gosi_load(&r->owner) == m;
   if (owner) {
     if (gosi_load(&gosi_rt.nrealms) > 1 && spin(r)) return;
+    gosi_sysmon_start(); /* a fork's child has none yet, and nobody else would tell a deadlock */
     gosi_store(&r->cur, (gos_g *)NULL);
     gosi_store(&r->tick, r->tick + 1);
     gosi_store_seq(&r->idle, (uint32_t)REALM_IDLE);
@@ -392,7 +435,11 @@ static void realm_sleep(gos_realm *r, gosi_m *m) {
     gos_g *ready;
     int e = gosi_m_wait(m, until, &ready);
     if (e == GOS_TIMEDOUT || (e == GOS_AGAIN && m->is_home)) look = true;
-    if (ready) gosi_ready_list(m, ready); /* wakes the owner, if that is another thread or this one */
+    if (!ready) continue;
+    bool rest;
+    look |= goes_on(r, m, ready, &rest);
+    gosi_ready_list(m, ready);
+    if (rest) gosi_os_wait(&m->wake, 0, gosi_os_now() + POLL_REST);
   }
   gosi_add(&r->awake, 1);
   gosi_lock_take(&r->lock);
@@ -789,12 +836,8 @@ void gos_realm_close(gos_realm *r) {
   leave_alone(r);
 }
 
-static void drop_fibers(gos_realm *r) {
-  for (gosi_fiber *f; (f = r->stacks);) {
-    r->stacks = f->next;
-    if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
-    gosi_stack_put(f);
-  }
+static void drop_stacks(gos_realm *r) {
+  drop_fibers(r);
   if (r->credits) gosi_stack_give_credits(r->cls, r->credits);
   r->credits = 0;
   gosi_stack_drop_cache();
@@ -806,7 +849,7 @@ int gos_realm_end(gos_realm *r) {
   if (!m || m != r->home || m->cur != g || g == gosi_rt.main || gosi_load(&r->nms) != 1) return GOS_PERM;
   if (gosi_load(&r->created) != gosi_load(&r->ended) || gosi_load(&r->timers.n)) return GOS_PERM;
   gos_realm_close(r);
-  drop_fibers(r);
+  drop_stacks(r);
   gosi_gcache_empty(&r->gs);
   free(r->timers.heap);
   r->timers.heap = NULL;
@@ -904,11 +947,7 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
 }
 
 int gos_realm_free_stacks(gos_realm *r) {
-  for (gosi_fiber *f = r->stacks; f; f = r->stacks) {
-    r->stacks = f->next;
-    if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
-    gosi_stack_put(f);
-  }
+  drop_fibers(r);
   return gosi_stack_discard();
 }
 int gos_free_stacks(void) { return gosi_stack_discard(); }

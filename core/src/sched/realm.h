@@ -53,5 +53,7 @@ struct gos_realm {
 
 /* [host] g is locked to its thread m, and is no longer. */
 void gosi_realm_unlock(gosi_m *m, gos_g *g);
+/* In a fork's child: the host has lost the states of the fibers that it keeps. */
+void gosi_realm_forget_stacks(gos_realm *r);
 
 #endif

@@ -76,8 +76,7 @@ static atomic_int there;
 static void meets(void *arg) {
   int n = (int)(intptr_t)arg;
   atomic_fetch_add(&there, 1);
-  while (there < n)
-    ; /* all of them are here, or nobody goes on */
+  while (there < n) sched_yield(); /* all of them are here, or nobody goes on */
 }
 TEST(all_processors_at_once) {
   for (int round = 1; round <= 20; round++) {

@@ -800,7 +800,7 @@ static void g_main(void *arg) {
     gosi_fiber *f = g->fiber;
     gosi_context ctx = g->ctx;
     gosi_store(&g->fiber, (gosi_fiber *)NULL);
-    gosi_store(&p->ended, p->ended + 1);
+    gosi_store_release(&p->ended, p->ended + 1); /* pairs with the load in gos_stats_get */
     gosi_g_finish(m, &p->gs, g);
     gosi_hb_before(f);
     gos_g *n = PASS_STACK_ON ? pick(m, p) : NULL;
@@ -828,7 +828,7 @@ void gosi_end(gosi_m *m, gos_g *g) {
   gosi_fiber *f = g->fiber;
   gosi_context ctx = g->ctx;
   gosi_store(&g->fiber, (gosi_fiber *)NULL);
-  gosi_store(&p->ended, p->ended + 1);
+  gosi_store_release(&p->ended, p->ended + 1);
   gosi_g_finish(m, &p->gs, g);
   if (f) gosi_hb_before(f);
   leave_for_good(m, f, &ctx, NULL);

@@ -227,13 +227,11 @@ static void waits_once(void *u) {
     CHECK_EQ(u ? gos_chan_send(c, &v) : gos_chan_recv(c, &v), GOS_OK);
   CHECK_EQ(v, 9);
 }
-SCENARIO(seen_waiting, 3, 0) {
+static void sees(void *g) {
   int v = 9, e;
-  bool sends = ex_roll(2);
   gos_info i;
-  c = gos_chan_make(sizeof(int), 0);
-  gos_g *g = ex_go(waits_once, sends ? &v : NULL);
-  while (gos_info_get(g, &i, sizeof i), strcmp(i.status, "waiting")) gos_gosched(), ex_spin();
+  while (gos_info_get(g, &i, sizeof i), strcmp(i.status, "waiting")) ex_spin();
+  bool sends = nsent;
   if (ex_roll(2)) {
     gos_case k = sends ? (gos_case)GOS_RECV(c, &v) : (gos_case)GOS_SEND(c, &v);
     e = gos_select(&k, 1, GOS_NOW);
@@ -241,5 +239,13 @@ SCENARIO(seen_waiting, 3, 0) {
     e = sends ? gos_chan_recv_dl(c, &v, GOS_NOW) : gos_chan_send_dl(c, &v, GOS_NOW);
   }
   CHECK_EQ(e, GOS_OK);
-  ex_finish(g);
+}
+SCENARIO(seen_waiting, 3, 0) {
+  c = gos_chan_make(sizeof(int), 0);
+  nsent = (int)ex_roll(2);
+  gos_g *g = ex_go(waits_once, nsent ? &nsent : NULL);
+  int th = ex_thread(sees, g);
+  CHECK_EQ(gos_join(g, GOS_FOREVER), GOS_OK);
+  ex_join(th);
+  gos_release(g);
 }

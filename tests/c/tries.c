@@ -60,3 +60,44 @@ TEST(ones_that_somebody_waits_for) {
       gos_chan_release(c);
     }
 }
+
+/* ---- what is left of a channel, and beside a select ---------------------------------------------- */
+static long dropped[8], ndropped;
+static void drops(void *elem) {
+  CHECK(ndropped < 8);
+  dropped[ndropped++] = *(long *)elem;
+}
+TEST(what_is_left_in_a_ring_that_has_turned) {
+  for (long cap = 1; cap <= 4; cap++)
+    for (long turned = 0; turned <= cap; turned++)
+      for (long n = 0; n <= cap; n++) {
+        gos_chan *c = gos_chan_make(sizeof(long), (size_t)cap);
+        gos_chan_set_dtor(c, drops);
+        ndropped = 0;
+        for (long i = 0, v; i < turned; i++) {
+          CHECK_EQ(gos_chan_send(c, &i), GOS_OK);
+          CHECK_EQ(gos_chan_recv(c, &v), GOS_OK);
+        }
+        for (long i = 0; i < n; i++) CHECK_EQ(gos_chan_send_dl(c, &i, GOS_NOW), GOS_OK);
+        gos_chan_release(c);
+        CHECK_EQ(ndropped, n);
+        for (long i = 0; i < n; i++) CHECK_EQ(dropped[i], i);
+      }
+}
+
+TEST(a_descriptor_that_was_not_chosen_is_not_ready) {
+  int fd[2], chosen[2] = {0, 0};
+  gos_chan *c = gos_chan_make(0, 1);
+  CHECK_EQ(pipe(fd), 0);
+  CHECK_EQ(write(fd[1], "x", 1), 1);
+  while (!chosen[0] || !chosen[1]) {
+    gos_chan_send_dl(c, NULL, GOS_NOW);
+    gos_case k[] = {GOS_FD(fd[0], GOS_READ), GOS_RECV(c, NULL)};
+    int won = gos_select(k, 2, GOS_NOW);
+    CHECK(won == 0 || won == 1);
+    CHECK_EQ(k[0].ok, won == 0 ? GOS_READ : 0);
+    chosen[won]++;
+  }
+  gos_chan_release(c);
+  close(fd[0]), close(fd[1]);
+}

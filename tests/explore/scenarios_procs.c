@@ -82,3 +82,25 @@ SCENARIO(locked_threads, 3, EX_SYSMON) {
   if (ex_roll(2)) gos_gomaxprocs(1 + (int)ex_roll(3));
   team_wait(&t);
 }
+
+/* ---- and lets others run when it yields, with no monitor to take its P --------------------------------------- */
+static int others_ran;
+static void runs_once(void *u) {
+  (void)u;
+  others_ran++;
+}
+static void yields(void *u) {
+  (void)u;
+  CHECK_EQ(gos_lock_os_thread(), GOS_OK);
+  int me = ex_current();
+  CHECK_EQ(gos_go(runs_once, NULL), GOS_OK);
+  while (!others_ran) {
+    gos_gosched();
+    CHECK_EQ(ex_current(), me);
+  }
+  gos_unlock_os_thread();
+}
+SCENARIO(locked_yields, 2, EX_THREADS) {
+  ex_finish(ex_go(yields, NULL));
+  CHECK_EQ(others_ran, 1);
+}

@@ -58,7 +58,7 @@ static void in_child(void) {
   gosi_m *m = gosi_tls_m;
   gosi_freeze_after_fork(true);
   if (gosi_load(&gosi_rt.started) != 2) return;
-  gosi_rt.lock.word = 0;
+  gosi_rt.lock.word = gosi_rt.interrupts.word = 0;
   gosi_stack_after_fork();
   gosi_g_after_fork();
   if (gosi_lot_after_fork) gosi_lot_after_fork();

@@ -854,8 +854,13 @@ bool gosi_arm_slow(gos_g *g, gos_ns deadline) {
 
 bool gosi_arm_interrupted(gos_g *g, gos_ns deadline) {
   uint8_t *why = gosi_load_seq(&g->ended) ? &g->ended : gosi_load_seq(&g->interrupted) ? &g->interrupted : NULL;
-  if (!why || !gosi_cas(&g->claim, 0u, 1u)) return true;
-  gosi_store(why, (uint8_t)0);
+  if (!why) return true;
+  bool interrupt = why == &g->interrupted;
+  if (interrupt) gosi_lock_take(&gosi_rt.interrupts); /* whoever set it may just end this wait himself */
+  bool mine = gosi_load(why) && gosi_cas(&g->claim, 0u, 1u);
+  if (mine) gosi_store(why, (uint8_t)0);
+  if (interrupt) gosi_lock_drop(&gosi_rt.interrupts);
+  if (!mine) return true;
   g->result = why == &g->ended ? GOSI_ENDED : GOS_CANCELED;
   if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) gosi_timer_remove(&g->timer);
   gosi_store(&g->status, (uint8_t)G_RUNNING);

@@ -272,6 +272,7 @@ typedef struct gosi_runtime {
   gos_g *main;
   gosi_p *ps; /* PS_MAX of them */
   uint64_t next_id;
+  gosi_lock interrupts; /* guards a goroutine's step from being interrupted to the end of a wait; the last one taken */
 
   gosi_lock lock; /* guards all below */
   gos_g *global_head, *global_tail;

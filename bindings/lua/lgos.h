@@ -187,6 +187,8 @@ void gl_set_site(lua_State *L, struct gl_arg *a); /* the caller of the running C
    which context it obeys, and makes the deadline GOS_NOW where waiting is not allowed
    (finalizers). Check this before a waiter is queued. */
 struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline);
+/* Before something new begins. A state that ends begins nothing: its goroutines vanish, main gets an error. */
+void gl_begin(lua_State *L, struct gl *S);
 /* After it: the call obeys x beside its deadline. */
 void gl_also_obey(lua_State *L, struct gl_go *me, gos_ctx *x);
 /* The context's part in GL_TRY. GOS_OK: *x, unless NULL now, is obeyed until gl_obeyed(); else why

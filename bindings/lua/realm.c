@@ -224,6 +224,12 @@ struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline) {
   return me;
 }
 
+void gl_begin(lua_State *L, struct gl *S) {
+  if (__builtin_expect(!S->ending, 1)) return;
+  if (S->cur != S->main && S->cur != &S->service && !in_finalizer(L)) gl_vanish(S, S->cur);
+  luaL_error(L, "gossamer: the Lua state is being closed");
+}
+
 void gl_also_obey(lua_State *L, struct gl_go *me, gos_ctx *x) {
   if (!in_finalizer(L)) me->ctx = x;
 }

@@ -31,7 +31,7 @@ static gos_ns period(lua_State *L, int idx) {
 }
 
 static gos_timer *new_core_timer(lua_State *L, struct gl *S, gos_ns d, bool repeat) {
-  if (S->ending) luaL_error(L, "gossamer: the Lua state is being closed");
+  gl_begin(L, S);
   gos_timer *t = gos_realm_timer(S->realm, d, repeat ? d : 0);
   if (!t) luaL_error(L, "not enough memory for a timer");
   return t;
@@ -191,7 +191,7 @@ static int after_func(lua_State *L) {
   gos_ns d = gl_duration(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   gl_self(L, S);
-  if (S->ending) return luaL_error(L, "gossamer: the Lua state is being closed");
+  gl_begin(L, S);
   int n = lua_gettop(L) - 2;
   struct timer *t = new_timer(L);
   int idx = 3;

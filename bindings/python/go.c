@@ -802,7 +802,7 @@ static PyType_Spec using_spec = {"gossamer._gossamer._Go", sizeof(go_object), 0,
 
 int go_init(PyObject *m) {
   goexit_type = PyErr_NewException("gossamer._gossamer._Goexit", PyExc_BaseException, NULL);
-  if (!goexit_type) return -1;
+  if (!goexit_type || PyModule_AddObjectRef(m, "_Goexit", goexit_type) < 0) return -1;
   if (!(Goroutine_type = add_type(m, &spec, NULL)) || !(Go_type = add_type(NULL, &using_spec, NULL))) return -1;
   go_object *go = go_alloc();
   if (!go) return -1;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 from . import context
-from ._gossamer import _adopt, _origin, _reset_ambient, _Room, _set_ambient
+from ._gossamer import _adopt, _Goexit, _origin, _reset_ambient, _Room, _set_ambient
 
 __all__ = ["Group", "map"]
 
@@ -80,6 +80,8 @@ class Group:
         _adopt(self.ctx)
         try:
             return fn(*args, **kwargs)
+        except _Goexit:
+            raise  # an end, but no error
         except BaseException as e:
             self._failed(e)
             raise

@@ -234,6 +234,22 @@ describe("an isolate's end", function()
       return "end"
     end):join() })
   end)
+  it("and those that were just about to begin something, without a word", function()
+    local out, status = support.script [[
+      for _ = 1, 20 do
+        assert(gos.isolate(function()
+          gos.preempt(0.0002)
+          local grp = gos.errgroup { limit = 1 }
+          grp:go(function() gos.nilchan:recv() end)
+          gos.go(function() grp:go(print) end)
+          gos.go(function() while true do gos.after(1000) end end)
+          gos.go(function() while true do gos.go(function() end) end end)
+          gos.go(function() while true do gos.after_func(1000, print) end end)
+          gos.sleep(0.005)
+        end):join())
+      end]]
+    assert.are.same({ "", 0 }, { out, status })
+  end)
   it("goexit ends its function only", function()
     assert.are.same({ true }, { gos.isolate(function() gos.goexit() end):join() })
   end)

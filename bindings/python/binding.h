@@ -162,20 +162,28 @@ int time_init(PyObject *module);
 extern PyMethodDef time_methods[];
 
 /* ---- chan.c ------------------------------------------------------------------------- */
-/* What a channel's 8-byte elements are. */
-enum chan_kind { OBJECTS, TIMES, NOTHING };
+/* What a channel's elements are: 8 bytes, but for NATIVE, whose elements are what elem says. */
+enum chan_kind { OBJECTS, TIMES, NOTHING, NATIVE };
+typedef struct elem elem;
 typedef struct chan {
   PyObject_HEAD gos_chan *ch; /* NULL: the nil channel */
   enum chan_kind kind;
+  elem *elem;     /* of NATIVE */
   PyObject *name; /* or NULL */
   void *owner;    /* what ch is part of, given to drop at the end */
   void (*drop)(void *owner);
   PyObject *weak;
 } chan;
 extern PyTypeObject *Chan_type, *SendChan_type, *RecvChan_type;
+extern PyMethodDef chan_methods[];
+/* Takes over owner; on failure drops it. */
+chan *chan_alloc(PyTypeObject *type, gos_chan *ch, enum chan_kind kind, void *owner, void (*drop)(void *));
+void chan_drop(void *ch);
+int chan_capacity(PyObject *o, size_t *cap);
+int chan_name(PyObject *o); /* -1: it cannot be a name */
 /* A receive-only view. Takes over owner; on failure drops it. */
 PyObject *chan_view(gos_chan *ch, enum chan_kind kind, void *owner, void (*drop)(void *));
-/* The object for an element that was received: a new reference. */
+/* The object for an element that was received (of NATIVE, the object itself): a new reference. */
 PyObject *chan_value(const chan *c, void *slot);
 /* The channel of a select case's source (Timer, Goroutine, ...), borrowed or new: always a new reference. */
 PyObject *chan_of(PyObject *source);
@@ -210,9 +218,32 @@ int go_copy_context(PyObject **context);
 int go_init(PyObject *module);
 extern PyMethodDef go_methods[];
 
+/* A Goroutine for one of C, which is to keep fn and keep alive; where it is created. go_native_started() when it has begun, h being its handle,
+   go_native_ended() when its function has returned, which takes over error (NULL: none). */
+PyObject *go_native(PyObject *fn, PyObject *keep, PyObject *name, PyFrameObject *where);
+void go_native_started(PyObject *g, gos_g *h);
+void go_native_ended(PyObject *g, PyObject *error);
+
 PyObject *go_list(void);
 /* What it runs or waits on; NULL: it has not begun, or has ended. */
 struct state *go_state(PyObject *g);
+
+/* ---- native.c: channels and goroutines of C -------------------------------------------------- */
+/* As the core's calls, with the object in place of the element: after GOS_OK the receiver has a reference more and the
+   sender one less. w NULL: without waiting. RAISED: it cannot be converted, and nothing has happened. */
+int native_send(chan *c, PyObject *v, struct wait *w);
+int native_recv(chan *c, PyObject **v, struct wait *w);
+/* For select: memory for an element, with v in it unless that is NULL; it is to be freed, with what is in it or without.
+   NULL: an exception. */
+void *native_slot(chan *c, PyObject *v);
+void native_slot_free(chan *c, void *slot, bool with_element);
+/* The object for the element in it, which is taken out. */
+PyObject *native_value(chan *c, void *slot);
+/* What C gave up or ended without the GIL becomes so for Python. Any Python code may run; exceptions stay. */
+void native_settle(void);
+void native_settle_failed(void);
+int native_init(PyObject *module);
+extern PyMethodDef native_methods[];
 
 /* ---- slow.c: set_slow() ------------------------------------------------------------------------ */
 extern bool slow_watched;

@@ -17,9 +17,9 @@ static chan *nil_chan;
 #define RECV_CLOSED "receive on closed channel"
 
 static void drop_element(void *slot) { Py_DECREF(*(PyObject **)slot); }
-static void drop_chan(void *ch) { gos_chan_release(ch); }
+void chan_drop(void *ch) { gos_chan_release(ch); }
 
-static chan *chan_alloc(PyTypeObject *type, gos_chan *ch, enum chan_kind kind, void *owner, void (*drop)(void *)) {
+chan *chan_alloc(PyTypeObject *type, gos_chan *ch, enum chan_kind kind, void *owner, void (*drop)(void *)) {
   chan *c = (chan *)type->tp_alloc(type, 0);
   if (!c) {
     if (drop) drop(owner);
@@ -41,12 +41,13 @@ static void chan_dealloc(chan *c) {
   if (c->weak) PyObject_ClearWeakRefs((PyObject *)c);
   if (c->drop) c->drop(c->owner);
   Py_XDECREF(c->name);
+  Py_XDECREF((PyObject *)c->elem);
   type->tp_free(c);
   Py_DECREF(type);
 }
 
 /* ---- making ---------------------------------------------------------------------- */
-static int read_capacity(PyObject *o, size_t *cap) {
+int chan_capacity(PyObject *o, size_t *cap) {
   if (!PyLong_Check(o) || PyBool_Check(o)) {
     PyErr_Format(PyExc_TypeError, "channel capacity must be an int, not %.100s", Py_TYPE(o)->tp_name);
     return -1;
@@ -65,27 +66,33 @@ static int read_capacity(PyObject *o, size_t *cap) {
   return 0;
 }
 
+int chan_name(PyObject *o) {
+  if (o == Py_None || PyUnicode_Check(o)) return 0;
+  PyErr_SetString(PyExc_TypeError, "channel name must be a str or None");
+  return -1;
+}
+
 static PyObject *chan_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
   static char *names[] = {"cap", "name", NULL};
   PyObject *cap_arg = NULL, *name = Py_None;
   size_t cap = 0;
   if (!PyArg_ParseTupleAndKeywords(args, kw, "|O$O:Chan", names, &cap_arg, &name)) return NULL;
-  if (cap_arg && read_capacity(cap_arg, &cap) < 0) return NULL;
-  if (name != Py_None && !PyUnicode_Check(name))
-    return PyErr_Format(PyExc_TypeError, "channel name must be a str or None");
+  if ((cap_arg && chan_capacity(cap_arg, &cap) < 0) || chan_name(name) < 0) return NULL;
   if (cap > PY_SSIZE_T_MAX / sizeof(PyObject *)) return PyErr_Format(PyExc_ValueError, "channel capacity out of range");
   if (realm_enter() < 0) return NULL;
   gos_chan *ch = gos_realm_chan(realm, sizeof(PyObject *), cap);
   if (!ch) return raise_code(GOS_NOMEM, "channel");
   gos_chan_set_dtor(ch, drop_element);
-  chan *c = chan_alloc(type, ch, OBJECTS, ch, drop_chan);
+  chan *c = chan_alloc(type, ch, OBJECTS, ch, chan_drop);
   if (c && name != Py_None) c->name = Py_NewRef(name);
   return (PyObject *)c;
 }
 
 static PyObject *view(chan *c, PyTypeObject *type) {
-  chan *v = chan_alloc(type, c->ch, c->kind, c->ch ? gos_chan_retain(c->ch) : NULL, c->ch ? drop_chan : NULL);
-  if (v) v->name = Py_XNewRef(c->name);
+  chan *v = chan_alloc(type, c->ch, c->kind, c->ch ? gos_chan_retain(c->ch) : NULL, c->ch ? chan_drop : NULL);
+  if (!v) return NULL;
+  v->name = Py_XNewRef(c->name);
+  v->elem = (elem *)Py_XNewRef((PyObject *)c->elem);
   return (PyObject *)v;
 }
 static PyObject *chan_sender(chan *c, PyObject *ignored) {
@@ -105,7 +112,10 @@ static PyObject *chan_send(chan *c, PyObject *const *args, Py_ssize_t nargs, PyO
   if (UNLIKELY(nargs != 1 || kwnames) && read_wait("send", args, nargs, kwnames, 1, &w) < 0) return NULL;
   PyObject *v = Py_NewRef(args[0]);
   int e;
-  WAIT(e, &w, until, gos_chan_send_dl(c->ch, &v, until));
+  if (UNLIKELY(c->kind == NATIVE))
+    e = native_send(c, v, &w);
+  else
+    WAIT(e, &w, until, gos_chan_send_dl(c->ch, &v, until));
   if (LIKELY(e == GOS_OK)) {
     wait_done(&w);
     Py_RETURN_NONE;
@@ -118,7 +128,10 @@ static PyObject *chan_try_send(chan *c, PyObject *arg) {
   if (UNLIKELY(realm_enter_now() < 0)) return NULL;
   PyObject *v = Py_NewRef(arg);
   int e;
-  TRY(e, gos_chan_send_dl(c->ch, &v, GOS_NOW));
+  if (UNLIKELY(c->kind == NATIVE))
+    e = native_send(c, v, NULL);
+  else
+    TRY(e, gos_chan_send_dl(c->ch, &v, GOS_NOW));
   if (e == GOS_OK) Py_RETURN_TRUE;
   Py_DECREF(v);
   if (e == GOS_WOULDBLOCK) Py_RETURN_FALSE;
@@ -148,8 +161,16 @@ static PyObject *chan_exit(chan *c, PyObject *ignored) {
 }
 
 /* ---- receiving ------------------------------------------------------------------------ */
+#define RECV(e, c, slot, w)                                                                                            \
+  do {                                                                                                                 \
+    if (UNLIKELY((c)->kind == NATIVE))                                                                                 \
+      (e) = native_recv(c, slot, w);                                                                                   \
+    else                                                                                                               \
+      WAIT(e, w, until, gos_chan_recv_dl((c)->ch, slot, until));                                                       \
+  } while (0)
+
 PyObject *chan_value(const chan *c, void *slot) {
-  if (LIKELY(c->kind == OBJECTS)) return *(PyObject **)slot;
+  if (LIKELY(c->kind == OBJECTS || c->kind == NATIVE)) return *(PyObject **)slot;
   if (c->kind == TIMES) return PyFloat_FromDouble((double)*(gos_ns *)slot / 1e9);
   Py_RETURN_NONE;
 }
@@ -161,7 +182,7 @@ static PyObject *chan_recv(chan *c, PyObject *const *args, Py_ssize_t nargs, PyO
   if (UNLIKELY(nargs || kwnames) && read_wait("recv", args, nargs, kwnames, 0, &w) < 0) return NULL;
   PyObject *slot;
   int e;
-  WAIT(e, &w, until, gos_chan_recv_dl(c->ch, &slot, until));
+  RECV(e, c, &slot, &w);
   if (UNLIKELY(e < 0)) return wait_failed(e, &w, e == GOS_CLOSED ? RECV_CLOSED : "recv timed out");
   wait_done(&w);
   return chan_value(c, &slot);
@@ -174,7 +195,7 @@ static PyObject *chan_recv_ok(chan *c, PyObject *const *args, Py_ssize_t nargs, 
   if ((nargs || kwnames) && read_wait("recv_ok", args, nargs, kwnames, 0, &w) < 0) return NULL;
   PyObject *slot;
   int e;
-  WAIT(e, &w, until, gos_chan_recv_dl(c->ch, &slot, until));
+  RECV(e, c, &slot, &w);
   if (e < 0 && e != GOS_CLOSED) return wait_failed(e, &w, "recv timed out");
   wait_done(&w);
   if (e == GOS_CLOSED) return PyTuple_Pack(2, Py_None, Py_False);
@@ -194,7 +215,10 @@ static PyObject *chan_try_recv(chan *c, PyObject *const *args, Py_ssize_t nargs,
   if (UNLIKELY(realm_enter_now() < 0)) return NULL;
   PyObject *slot;
   int e;
-  TRY(e, gos_chan_recv_dl(c->ch, &slot, GOS_NOW));
+  if (UNLIKELY(c->kind == NATIVE))
+    e = native_recv(c, &slot, NULL);
+  else
+    TRY(e, gos_chan_recv_dl(c->ch, &slot, GOS_NOW));
   if (e == GOS_OK) return chan_value(c, &slot);
   if (e == GOS_WOULDBLOCK && fallback) return Py_NewRef(fallback);
   return raise_code(e, e == GOS_CLOSED ? RECV_CLOSED : "nothing to receive");
@@ -206,7 +230,7 @@ static PyObject *chan_next(chan *c) {
   if (UNLIKELY(realm_enter() < 0)) return NULL;
   PyObject *slot;
   int e;
-  WAIT(e, &w, until, gos_chan_recv_dl(c->ch, &slot, until));
+  RECV(e, c, &slot, &w);
   if (UNLIKELY(e < 0 && e != GOS_CLOSED)) return wait_failed(e, &w, "recv");
   wait_done(&w);
   return LIKELY(e == GOS_OK) ? chan_value(c, &slot) : NULL;
@@ -298,7 +322,7 @@ PyObject *chan_of(PyObject *source) {
 static PyMethodDef send_methods[] = {SEND_METHODS, {NULL, NULL, 0, NULL}};
 static PyMethodDef recv_methods[] = {RECV_METHODS, {NULL, NULL, 0, NULL}};
 /* Chan lists them again: the interpreter's quick calls want methods of the exact type. */
-static PyMethodDef chan_methods[] = {
+PyMethodDef chan_methods[] = {
     SEND_METHODS,
     RECV_METHODS,
     {"sender", METHOD(chan_sender), METH_NOARGS,

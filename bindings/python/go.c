@@ -414,6 +414,39 @@ void go_run(PyObject *fn, PyObject *args, PyObject *context, PyObject *code, int
   run(g, realm_state());
 }
 
+/* ---- goroutines of C, which have a handle here ------------------------------------------------ */
+PyObject *go_native(PyObject *fn, PyObject *keep, PyObject *name, PyFrameObject *where) {
+  if (UNLIKELY(orphans)) report_orphans();
+  goroutine *g = goroutine_alloc(2);
+  if (!g) return NULL;
+  g->fn = Py_NewRef(fn);
+  g->nargs = 1;
+  g->args[1] = Py_NewRef(keep);
+  g->name = Py_NewRef(name);
+  PyObject_GC_Track(g);
+  inherit(g);
+  Py_XSETREF(g->code, (PyObject *)PyFrame_GetCode(where));
+  g->lasti = PyFrame_GetLasti(where);
+  return (PyObject *)g;
+}
+
+void go_native_started(PyObject *o, gos_g *h) {
+  goroutine *g = (goroutine *)Py_NewRef(o); /* the scheduler's */
+  g->h = h;
+  list_add(&live, g);
+}
+
+/* No Python code runs before it counts as ended. */
+void go_native_ended(PyObject *o, PyObject *error) {
+  goroutine *g = (goroutine *)o;
+  PyObject *fn = g->fn, *keep = g->args[1];
+  g->fn = NULL;
+  g->nargs = 0;
+  end(g, error ? NULL : Py_NewRef(Py_None), error);
+  Py_DECREF(fn);
+  Py_DECREF(keep);
+}
+
 /* ---- handles -------------------------------------------------------------------------------- */
 PyObject *go_interrupt_type(void) {
   struct state *st = realm_state();
@@ -441,11 +474,13 @@ static PyObject *goroutine_join(goroutine *g, PyObject *const *args, Py_ssize_t 
   if (!g->ended || (state_here && (w.given || wait_ambient))) WAIT(e, &w, until, gos_join(g->h, until));
   if (UNLIKELY(e < 0)) return wait_failed(e, &w, "join timed out");
   wait_done(&w);
+  if (UNLIKELY(!g->ended)) native_settle();
   return outcome(g);
 }
 
 static PyObject *goroutine_exception(goroutine *g, PyObject *ignored) {
   (void)ignored;
+  if (!g->ended) native_settle();
   if (!g->error) Py_RETURN_NONE;
   collected(g);
   return Py_NewRef(g->error);

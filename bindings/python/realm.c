@@ -164,9 +164,10 @@ static int host_alone(void *u) {
 static void host_start_failed(void *u, void *arg) {
   (void)u;
   PyObject *o = arg;
-  if (!o)
+  if (!o) {
     go_grace_failed();
-  else if (Py_IS_TYPE(o, Goroutine_type))
+    native_settle_failed();
+  } else if (Py_IS_TYPE(o, Goroutine_type))
     go_start_failed(o);
   else if (Py_IS_TYPE(o, AfterFunc_type))
     after_func_start_failed(o);
@@ -383,6 +384,7 @@ static int watch_collector(PyObject *module) {
 static PyObject *close_realm(PyObject *self, PyObject *ignored) {
   (void)self, (void)ignored;
   if (!realm || realm_gone() || rt.kept) Py_RETURN_NONE;
+  native_settle();
   go_report_all();
   rt.closed = true;
   gos_realm_close(realm);

@@ -140,7 +140,7 @@ struct run {
   gos_case *cases;
   PyObject **slots;
   struct wait wait;
-  bool ordered;
+  bool ordered, natives;
   case_object *otherwise; /* default, if it is among the cases */
   Py_ssize_t otherwise_at;
 };
@@ -163,11 +163,21 @@ static int read_options(struct run *r, PyObject *const *values, PyObject *kwname
   return 0;
 }
 
+static bool is_native(struct run *r, Py_ssize_t i) {
+  return (r->cases[i].op == RECV || r->cases[i].op == SEND) && ((case_object *)r->args[i])->c->kind == NATIVE;
+}
+/* What was to be sent and was not, or what was received, is in it no more. */
+static void free_natives(struct run *r, Py_ssize_t fired) {
+  for (Py_ssize_t i = 0; i < r->n; i++)
+    if (is_native(r, i))
+      native_slot_free(((case_object *)r->args[i])->c, r->cases[i].v, r->cases[i].op == SEND && i != fired);
+}
+
 static int read_cases(struct run *r) {
+  for (Py_ssize_t i = 0; i < r->n; i++) r->cases[i] = (gos_case){.op = NO_CASE};
   for (Py_ssize_t i = 0; i < r->n; i++) {
     PyObject *o = r->args[i];
     gos_case *out = &r->cases[i];
-    *out = (gos_case){.op = NO_CASE};
     if (o == Py_None || o == Py_False) continue;
     if (!Py_IS_TYPE(o, Case_type)) {
       PyErr_Format(PyExc_TypeError, "select() takes cases (recv, send, default) and None, not %.100s",
@@ -188,6 +198,14 @@ static int read_cases(struct run *r) {
       *out = (gos_case){.op = k->op, .c = (gos_chan *)(intptr_t)fd};
       continue;
     }
+    if (UNLIKELY(k->c->kind == NATIVE)) {
+      void *slot = native_slot(k->c, k->op == SEND ? k->value : NULL);
+      if (!slot) return -1;
+      r->natives = true;
+      r->slots[i] = NULL;
+      *out = (gos_case){.op = k->op, .c = k->c->ch, .v = slot};
+      continue;
+    }
     r->slots[i] = k->value; /* for a send; a receive overwrites it */
     *out = (gos_case){.op = k->op == AWAIT ? RECV : k->op, .c = k->c->ch, .v = &r->slots[i]};
   }
@@ -197,11 +215,11 @@ static int read_cases(struct run *r) {
 /* What is sent belongs to the receiver if its case fires. */
 static void hold_values(struct run *r) {
   for (Py_ssize_t i = 0; i < r->n; i++)
-    if (r->cases[i].op == SEND) Py_INCREF(r->slots[i]);
+    if (r->cases[i].op == SEND) Py_XINCREF(r->slots[i]);
 }
 static void drop_values(struct run *r, Py_ssize_t fired) {
   for (Py_ssize_t i = 0; i < r->n; i++)
-    if (r->cases[i].op == SEND && i != fired) Py_DECREF(r->slots[i]);
+    if (r->cases[i].op == SEND && i != fired) Py_XDECREF(r->slots[i]);
 }
 
 static PyObject *fired(struct run *r, Py_ssize_t i) {
@@ -216,6 +234,7 @@ static PyObject *fired(struct run *r, Py_ssize_t i) {
   }
   k->ok = k->op != RECV || r->cases[i].ok > 0;
   if (k->op == RECV) {
+    if (UNLIKELY(k->ok && is_native(r, i))) r->slots[i] = native_value(k->c, r->cases[i].v);
     PyObject *v = k->ok ? chan_value(k->c, &r->slots[i]) : NULL;
     if (k->ok && !v) return NULL;
     Py_XSETREF(k->value, v);
@@ -230,15 +249,7 @@ static PyObject *closed(struct run *r) {
   return raise_code(GOS_CLOSED, "send on closed channel");
 }
 
-static PyObject *run(struct run *r) {
-  if (read_cases(r) < 0) return NULL;
-  hold_values(r);
-  int e;
-  if (r->ordered)
-    WAIT(e, &r->wait, until, gos_select_ordered(r->cases, (int)r->n, until));
-  else
-    WAIT(e, &r->wait, until, gos_select(r->cases, (int)r->n, until));
-  drop_values(r, e);
+static PyObject *outcome(struct run *r, int e) {
   if (LIKELY(e >= 0)) return fired(r, e);
   if (e == GOS_CLOSED) return closed(r);
   if (e != GOS_WOULDBLOCK && e != GOS_TIMEDOUT) return wait_failed(e, &r->wait, "select");
@@ -248,12 +259,32 @@ static PyObject *run(struct run *r) {
   return Py_NewRef(r->otherwise);
 }
 
+static PyObject *run(struct run *r) {
+  if (read_cases(r) < 0) {
+    if (r->natives) free_natives(r, -1);
+    return NULL;
+  }
+  hold_values(r);
+  int e;
+  if (r->ordered)
+    WAIT(e, &r->wait, until, gos_select_ordered(r->cases, (int)r->n, until));
+  else
+    WAIT(e, &r->wait, until, gos_select(r->cases, (int)r->n, until));
+  drop_values(r, e);
+  PyObject *result = outcome(r, e);
+  if (UNLIKELY(r->natives)) {
+    free_natives(r, e);
+    native_settle();
+  }
+  return result;
+}
+
 static PyObject *select_select(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
   (void)self;
   struct run r;
   r.args = args;
   r.n = nargs;
-  r.ordered = false;
+  r.ordered = r.natives = false;
   r.otherwise = NULL;
   wait_init(&r.wait, GOS_FOREVER);
   if (UNLIKELY(realm_enter() < 0)) return NULL;

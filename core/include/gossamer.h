@@ -122,6 +122,10 @@ int gos_defer(void (*fn)(void *), void *arg);
    unless gos_config.on_panic is set: then only the goroutine ends. A panic in a deferred call is
    reported below the first one; gos_goexit() in one ends the panic without a report, as in Go. */
 void gos_panic(const char *fmt, ...);
+/* [g] In a deferred call: is it a panic that ends the goroutine? 1: it was one; its text (of several the last one's),
+   cut to n bytes with the 0 at its end, is in buf, and it is over: what else is deferred runs, then the goroutine ends
+   without a report. 0: no. buf may be NULL. Go: recover, but the goroutine ends all the same. */
+int gos_recover(char *buf, size_t n);
 /* Names the running goroutine in dumps and reports; copied, cut to 63 bytes; NULL: no name. GOS_OK, GOS_NOMEM. */
 int gos_set_name(const char *name);
 /* Labels of the running goroutine: dumps show them, goroutines it starts from here on have them too.

@@ -15,6 +15,7 @@ Durations are float seconds.
 from . import atomic as atomic
 from . import context, errgroup, runtime, semaphore, sync
 from . import leakcheck as leakcheck
+from . import native as native
 from . import rate as rate
 from . import signal as signal
 from . import singleflight as singleflight
@@ -52,6 +53,7 @@ from ._gossamer import (
     __version__ as __version__,
 )
 from ._late import awaiting
+from .native import get_include, get_library
 
 __all__ = [
     "Canceled",
@@ -76,6 +78,8 @@ __all__ = [
     "context",
     "default",
     "errgroup",
+    "get_include",
+    "get_library",
     "go",
     "nil_chan",
     "readable",

@@ -3,6 +3,7 @@ from . import atomic as atomic
 from . import context as context
 from . import errgroup as errgroup
 from . import leakcheck as leakcheck
+from . import native as native
 from . import rate as rate
 from . import runtime as runtime
 from . import semaphore as semaphore
@@ -39,6 +40,8 @@ from ._gossamer import sleep as sleep
 from ._gossamer import tick as tick
 from ._gossamer import writable as writable
 from ._late import awaiting as awaiting
+from .native import get_include as get_include
+from .native import get_library as get_library
 
 __all__ = [
     "Canceled",
@@ -63,6 +66,8 @@ __all__ = [
     "context",
     "default",
     "errgroup",
+    "get_include",
+    "get_library",
     "go",
     "nil_chan",
     "readable",

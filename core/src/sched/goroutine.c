@@ -221,9 +221,18 @@ void gos_panic(const char *fmt, ...) {
     x->panics = &p;
   }
   gosi_g_run_defers(g);
-  report(g, &p);
+  if (!x || x->panics == &p) report(g, &p); /* else gos_recover() */
   if (!x) gosi_free(p.text);
   gos_goexit();
+}
+
+int gos_recover(char *buf, size_t n) {
+  gos_g *g = self();
+  gosi_extra *x = g->extra;
+  if (!x || !x->panics) return 0;
+  if (buf && n) snprintf(buf, n, "%s", text_of(x->panics));
+  drop_panics(g);
+  return 1;
 }
 
 uint64_t gos_goid(void) {

@@ -298,7 +298,8 @@ typedef struct gos_cond {
 } gos_cond;
 /* Unlocks mu, waits for a signal, locks mu again. GOS_OK: signalled. GOS_TIMEDOUT, GOS_CANCELED,
    GOS_WOULDBLOCK (for GOS_NOW; mu was not even unlocked): not, and no signal was used up. Whatever
-   it gives mu is held again, but for GOS_PERM: mu was not locked, nothing happened. */
+   it gives mu is held again, but for GOS_PERM: mu was not locked, nothing happened; and perhaps for
+   GOS_DEADLOCK: who holds it may be asleep for ever. */
 int gos_cond_wait(gos_cond *c, gos_mutex *mu);
 int gos_cond_wait_dl(gos_cond *c, gos_mutex *mu, gos_ns deadline);
 /* The same with a read-write lock held for writing, or (_r) for reading. */

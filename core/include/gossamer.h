@@ -560,6 +560,8 @@ int gos_info_get(gos_g *g, gos_info *out, size_t size);
 int gos_foreach(int (*f)(const gos_info *info, void *u), void *u);
 /* Writes every goroutine with its state, wait reason and creation site. flags: 0. */
 int gos_dump(int fd, unsigned flags);
+/* GOS_DUMP_ON_SIGQUIT, from now on. */
+void gos_dump_on_sigquit(void);
 
 typedef struct gos_stats {
   uint32_t size;

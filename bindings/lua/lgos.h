@@ -252,6 +252,8 @@ void gl_start_call(struct gl_arg *a, int slot, const char *what);
 /* ---- sync.c --------------------------------------------------------------------------------- */
 /* Pushes a zeroed object with nuv user values. */
 void *gl_new_object(lua_State *L, enum gl_type type, size_t size, int nuv);
+/* __index of a class with a field: pushes user value uv for that key, else the method of the key at 2. */
+int gl_index(lua_State *L, const char *field, int uv);
 int gl_done_waiting(lua_State *L, struct gl *S, struct gl_go *me, int e, bool now); /* pushes true, or nil and why */
 gos_mutex *gl_new_mutex(lua_State *L);                                              /* pushes one */
 gos_mutex *gl_test_mutex(lua_State *L, int idx);                                    /* NULL: it is none */

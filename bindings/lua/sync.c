@@ -80,8 +80,9 @@ static int counted_gc(lua_State *L) {
   return 0;
 }
 
-const struct gl_share gl_sync_shares[] = {
-    {GL_MUTEX, sizeof(struct mutex), retain, release}, {GL_WAITGROUP, sizeof(struct mutex), retain, release}, {0}};
+const struct gl_share gl_sync_shares[] = {{GL_MUTEX, sizeof(struct mutex), retain, release, NULL},
+                                          {GL_WAITGROUP, sizeof(struct mutex), retain, release, NULL},
+                                          {0}};
 
 /* ---- mutex ------------------------------------------------------------------------------------ */
 

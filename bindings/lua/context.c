@@ -400,7 +400,7 @@ static const luaL_Reg after_meta[] = {{"__gc", after_gc}, {NULL, NULL}};
 /* Another state gets the context without what hangs at its userdata: values, and causes that are no words. */
 static void retain(void *p) { gos_ctx_retain(p); }
 static void release(void *p) { gos_ctx_release(p); }
-const struct gl_share gl_context_shares[] = {{GL_CTX, sizeof(struct gl_ctx), retain, release}, {0}};
+const struct gl_share gl_context_shares[] = {{GL_CTX, sizeof(struct gl_ctx), retain, release, NULL}, {0}};
 
 const struct gl_class gl_context_classes[] = {
     {GL_CTX, "gossamer.context", methods, meta}, {GL_AFTER, "gossamer.after_func", none, after_meta}, {0}};

@@ -237,21 +237,8 @@ static int timer_reset(lua_State *L) {
   return 1;
 }
 
-/* timer.C, or a method. */
-static int timer_index(lua_State *L) {
-  struct timer *t = check_timer(L);
-  const char *k = lua_tostring(L, 2);
-  if (k && strcmp(k, "C") == 0) {
-    if (t->calls) return 0;
-    lua_getiuservalue(L, 1, CHANNEL);
-    return 1;
-  }
-  lua_getmetatable(L, 1);
-  lua_getfield(L, -1, "methods");
-  lua_pushvalue(L, 2);
-  lua_rawget(L, -2);
-  return 1;
-}
+/* Of after_func there is no C: nil. */
+static int timer_index(lua_State *L) { return gl_index(L, "C", check_timer(L)->calls ? 0 : CHANNEL); }
 
 static int timer_gc(lua_State *L) {
   struct timer *t = lua_touserdata(L, 1);

@@ -165,7 +165,8 @@ static void *sysmon_main(void *arg) {
   for (;;) {
     gos_ns now = gosi_os_now();
     gosi_store(&gosi_coarse, now);
-    if (unlikely(gosi_debug_look != NULL)) debug_due = gosi_debug_look(now);
+    gos_ns (*debug_look)(gos_ns) = gosi_load_acquire(&gosi_debug_look);
+    if (unlikely(debug_look != NULL)) debug_due = debug_look(now);
     bool hot = false;
     unsigned before = retakes;
     blocking = false;

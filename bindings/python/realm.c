@@ -362,6 +362,7 @@ static PyObject *close_realm(PyObject *self, PyObject *ignored) {
   (void)self, (void)ignored;
   if (!realm || realm_gone()) Py_RETURN_NONE;
   go_report_all();
+  report_finish();
   rt.closed = true;
   gos_realm_close(realm);
   state_here = NULL;

@@ -123,7 +123,7 @@ def thread(fn, *args): threading.Thread(target=fn, args=args, daemon=True).start
 # What main waits for, inside a try.
 WAITS = {
     "recv": "never.recv()",
-    "send": "never.send(1)",
+    "send": "Chan().send(1)",
     "recv with timeout": "never.recv(timeout=1000)",
     "nil": "nil_chan.recv()",
     "iteration": "list(never)",

@@ -256,6 +256,8 @@ extern PyMethodDef slow_methods[];
 /* ---- report.c: what becomes of an exception that nobody collects ---------------------------- */
 /* May run Python code; leaves no exception. */
 void report_exception(PyObject *g, PyObject *error);
+/* Lets the others end the reports they are at, for a second at most. */
+void report_finish(void);
 extern PyMethodDef report_methods[];
 
 /* ---- bridge.c ------------------------------------------------------------------------------- */

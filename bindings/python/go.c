@@ -23,6 +23,7 @@ struct goroutine {
   uint64_t creator;
   gos_ns died; /* with an exception */
   int lasti;
+  int joiners; /* in join(): they will collect */
   bool ended, collected, is_main;
   bool behind; /* it stayed in the process that forked */
   bool orphan; /* its last reference is that of uncollected */
@@ -166,18 +167,28 @@ PyObject *go_headline(PyObject *o) {
                               by, *site ? " at " : "", site);
 }
 
-/* Those that died before then. What is left: when the next one's time comes, GOS_FOREVER: none. */
+/* Those that died before then; not those whose joiner has not come to run since, unless it never will (GOS_FOREVER).
+   What is left: when the next one's time comes, GOS_FOREVER: none. */
 static gos_ns report_older(gos_ns than) {
-  for (goroutine *g = uncollected.next; g != &uncollected; g = uncollected.next) {
-    if (g->died > than) return g->died;
+  enum { LATER = 100 * 1000 * 1000 };
+  gos_ns left = GOS_FOREVER;
+  goroutine *next;
+  for (goroutine *g = uncollected.next; g != &uncollected; g = next) {
+    next = g->next;
+    if (g->died > than) return g->died < left ? g->died : left;
+    if (g->joiners && than != GOS_FOREVER) {
+      left = than + LATER;
+      continue;
+    }
     bool orphan = g->orphan;
     g->orphan = false;
     Py_INCREF(g);
     report(g);
     Py_DECREF(g);
     if (orphan) Py_DECREF(g);
+    next = uncollected.next; /* Python code has run */
   }
-  return GOS_FOREVER;
+  return left;
 }
 void go_report_all(void) { report_older(GOS_FOREVER); }
 
@@ -471,7 +482,9 @@ static PyObject *goroutine_join(goroutine *g, PyObject *const *args, Py_ssize_t 
     return PyErr_Format(PyExc_RuntimeError, "a goroutine cannot join itself");
   if (UNLIKELY(nargs || kwnames) && read_wait("join", args, nargs, kwnames, 0, &w) < 0) return NULL;
   int e = GOS_OK;
+  g->joiners++;
   if (!g->ended || (state_here && (w.given || wait_ambient))) WAIT(e, &w, until, gos_join(g->h, until));
+  g->joiners--;
   if (UNLIKELY(e < 0)) return wait_failed(e, &w, "join timed out");
   wait_done(&w);
   if (UNLIKELY(!g->ended)) native_settle();

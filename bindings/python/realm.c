@@ -386,6 +386,7 @@ static PyObject *close_realm(PyObject *self, PyObject *ignored) {
   if (!realm || realm_gone() || rt.kept) Py_RETURN_NONE;
   native_settle();
   go_report_all();
+  report_finish();
   rt.closed = true;
   gos_realm_close(realm);
   state_here = NULL;

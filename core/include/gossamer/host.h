@@ -92,7 +92,8 @@ int gos_realm_enter(gos_realm *r, void *state);
 /* [lock] A goroutine of the realm. *out is a handle to gos_release(). name may be NULL;
    stack 0: the realm's size. GOS_NOMEM: nothing was started, arg stays the caller's. */
 int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out);
-/* fn(arg) with the signal mask of the thread that started the runtime, whose own threads take no signals.
+/* fn(arg) with the signal mask of the thread that started the runtime, whose own threads take no signals (but for
+   those of a realm that is not pinned: they have that mask).
    For calls that start programs, which inherit it. fn must not wait for anything of the runtime. */
 void gos_with_users_signals(void (*fn)(void *arg), void *arg);
 /* The running goroutine (borrowed), or NULL on a foreign thread or before any use. */

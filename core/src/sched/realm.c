@@ -184,6 +184,7 @@ static bool run_on(gos_realm *r, gosi_m *m, gosi_context *from, void *from_state
   gosi_store(&r->tick, r->tick + 1);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   m->cur = g;
+  if (g == r->main) gosi_store(&r->main_m, m);
   host_swap(r, from_state, state);
   gosi_context_switch(from, &g->ctx, false);
   return true;
@@ -350,7 +351,7 @@ static void do_tasks(gos_realm *r, gosi_m *m) {
   }
   if (task & M_DEADLOCK) report_deadlock(r);
   if (task & M_KICK) gosi_store(&r->kicking, 0u);
-  if ((task & M_KICK) || (m->is_home && r->host.pending && r->host.pending(r->host.u))) kick_main(r, GOS_AGAIN);
+  if ((task & M_KICK) || (r->host.pending && r->host.pending(r->host.u))) kick_main(r, GOS_AGAIN);
   /* The owner sleeps, there is work, and this thread is awake: no need to wake the other. */
   if (r->owner != m && gosi_load(&r->idle) && has_work(r)) gosi_store(&r->owner, m);
   if (r->owner == m) gosi_store_seq(&r->idle, (uint32_t)REALM_BUSY);
@@ -434,7 +435,7 @@ static void realm_sleep(gos_realm *r, gosi_m *m) {
   while (!gosi_load_acquire(&m->wake) && !look) {
     gos_g *ready;
     int e = gosi_m_wait(m, until, &ready);
-    if (e == GOS_TIMEDOUT || (e == GOS_AGAIN && m->is_home)) look = true;
+    if (e == GOS_TIMEDOUT || e == GOS_AGAIN) look = true;
     if (!ready) continue;
     bool rest;
     look |= goes_on(r, m, ready, &rest);
@@ -553,6 +554,8 @@ static void *thread_main(void *arg) {
   gos_realm *r = m->realm;
   gosi_tls_m = m;
   gosi_os_name_thread("gossamer-realm");
+  gosi_store(&m->tid, gosi_os_tid());
+  gosi_os_users_signals(); /* goroutines start programs, which inherit the mask */
   gosi_os_alt_stack();
   gosi_context_adopt(&m->g0);
   if (!m->host && r->host.thread_new && !(m->host = r->host.thread_new(r->host.u))) {
@@ -631,8 +634,20 @@ static void kick_from_outside(gos_g *main_g) {
   gosi_realm_ready(main_g);
 }
 
+/* Main is in a system call that the signal did not end: it came to another thread, the one the realm began on, or just
+   before the call. */
+static void reach_main(gos_realm *r, gos_ns now) {
+  enum { AGAIN = 5000000 };
+  gosi_m *m = gosi_load(&r->main_m);
+  if (now - r->reached < AGAIN || !r->host.pending(r->host.u)) return;
+  if (!gosi_os_thread_blocked(gosi_load(&m->tid))) return; /* it computes, and will look */
+  r->reached = now;
+  gosi_os_interrupt(gosi_load(&m->tid));
+}
+
 static bool look_at(gos_realm *r, gos_ns now) {
   gos_g *main_g = r->main;
+  if (r->host.pending && gosi_load(&main_g->status) == G_RUNNING) reach_main(r, now);
   if (r->host.pending && gosi_load(&main_g->status) == G_WAITING && !gosi_load(&r->kicking) &&
       r->host.pending(r->host.u)) {
     gosi_store(&r->kicking, 1u);
@@ -754,6 +769,7 @@ static void fill_in(gos_realm *r, const gos_host *h, unsigned cls, gosi_m *m, go
   gosi_timers_init(&r->timers);
   r->main = g;
   r->home = m;
+  gosi_store(&r->main_m, m);
   gosi_store(&r->owner, m);
   gosi_store(&r->nms, 1);
   gosi_store(&r->awake, 1);
@@ -807,6 +823,7 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   m->realm = r;
   m->host = state;
   m->is_home = true;
+  gosi_store(&m->tid, gosi_os_tid());
   m->cur = g;
   gosi_context_adopt(&g->ctx);
   gosi_tls_m = m;

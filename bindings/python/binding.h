@@ -253,6 +253,12 @@ static inline void slow_begins(struct state *st) {
 }
 extern PyMethodDef slow_methods[];
 
+/* ---- trace.c: threading.settrace(), setprofile() --------------------------------------------- */
+extern bool trace_asked;
+/* For a goroutine that begins, on its thread state. May run Python code; leaves no exception. */
+void trace_begin(void);
+int trace_init(PyObject *module);
+
 /* ---- report.c: what becomes of an exception that nobody collects ---------------------------- */
 /* May run Python code; leaves no exception. */
 void report_exception(PyObject *g, PyObject *error);

@@ -65,7 +65,7 @@ static void host_attach(void *u, void *state) {
   (void)u;
   struct state *st = state;
   PyEval_RestoreThread(st->ts);
-  if (st->kind != THREAD) pthread_setspecific(compat.gilstate, st->ts);
+  if (st->kind != THREAD) compat_bind(st->ts);
 #if PY_VERSION_HEX >= 0x030C0000
   if (compat.raw && *compat_current() != st->ts)
     Py_FatalError("gossamer: CPython's current thread state is elsewhere on this thread");
@@ -99,7 +99,7 @@ static void *host_fiber_new(void *u, char *lo, char **hi) {
   st->identity = rt.identities ? st->number : 0;
   *hi -= FRAMES + (uintptr_t)*hi % sizeof(void *);
   compat_ts_frames(st->ts, *hi, FRAMES);
-  compat_ts_stack(st->ts, (size_t)(*hi - lo));
+  compat_ts_stack(st->ts, lo, *hi);
   return st;
 }
 

@@ -12,6 +12,7 @@ Durations are float seconds.
 """
 # SPDX-License-Identifier: Apache-2.0
 
+from . import _supported as _supported  # first: it says what is wrong where nothing else could
 from . import atomic as atomic
 from . import context, errgroup, runtime, semaphore, sync
 from . import leakcheck as leakcheck

@@ -721,12 +721,13 @@ uint64_t gosi_realm_ticks(void) {
   return n;
 }
 
-uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs) {
+uint64_t gosi_realm_count(uint64_t *created, uint64_t *switches, uint64_t *handoffs) {
   uint64_t live = 0;
   for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
     if (gosi_load_acquire(&r->closed) == REALM_ENDED) continue;
     uint64_t started = gosi_load(&r->created) - gosi_load(&r->ended), not_yet = gosi_load(&r->promised);
     live += 1 + (started > not_yet ? started - not_yet : 0); /* they may change meanwhile */
+    *created += 1 + gosi_load(&r->created);
     *switches += gosi_load(&r->tick);
     *handoffs += gosi_load(&r->handoffs);
   }

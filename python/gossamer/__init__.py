@@ -12,6 +12,11 @@ Durations are float seconds.
 """
 # SPDX-License-Identifier: Apache-2.0
 
+# First: the other modules import the backend that it chooses.
+from ._backend import backend as backend
+from ._backend import backend_features as backend_features
+
+# isort: split
 from . import atomic as atomic
 from . import context, errgroup, runtime, semaphore, sync
 from . import leakcheck as leakcheck
@@ -73,6 +78,8 @@ __all__ = [
     "after",
     "after_func",
     "awaiting",
+    "backend",
+    "backend_features",
     "context",
     "default",
     "errgroup",

@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(config, items):
         else:
             item.add_marker(pytest.mark.skip(reason=line.reason))
     unknown = [t for t in lines if not (HERE / t.partition("::")[0]).is_file()]
-    whole = not any("::" in arg for arg in config.args) and not config.option.keyword and not config.option.lf
+    whole = not any("::" in arg for arg in config.args) and not config.option.keyword and not getattr(config.option, "lf", False)
     if whole:  # a file was collected with all its tests, or not at all
         unknown += [t for t in lines if "::" in t and t.partition("::")[0] in files and t not in names]
     if unknown:

@@ -50,7 +50,7 @@ class _Atomic(NoCopy):
     def _shaped(v):
         return v
 
-    @reprlib.recursive_repr(fillvalue="...")
+    @reprlib.recursive_repr(fillvalue="Ref(...)")
     def __repr__(self):
         return f"{type(self).__name__}({self._value!r})"
 

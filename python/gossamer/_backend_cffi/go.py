@@ -24,12 +24,12 @@ from .errors import Canceled, Deadlock, DeadlineExceeded, NoCopy, final
 from .report import report_exception
 from .wait import Call, ambient, deadline_of, failed, here, obeyed, running, wait
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKAGE = os.path.dirname(sys._getframe().f_code.co_filename) + os.sep
 _GRACE = 1.0  # seconds in which an exception may still be collected by who holds the handle
 _id_lock = threading.RLock()  # a signal handler may come while it is held, and start one
 _last_id = 1  # main's
 _live: dict[int, Goroutine] = {}
-_uncollected: list[tuple[float, weakref.ref[Goroutine]]] = []  # the oldest first
+_uncollected: dict[int, tuple[float, weakref.ref[Goroutine]]] = {}  # the oldest first
 _grace_lock = threading.Lock()
 _grace_runs = False
 _stack_lock = threading.Lock()
@@ -179,7 +179,7 @@ class Goroutine(NoCopy):
         error = self._error
         if error is None:
             return self._result
-        self._collected = True
+        self._collect()
         try:
             raise error
         finally:
@@ -188,9 +188,13 @@ class Goroutine(NoCopy):
     def exception(self):
         """The exception it ended with; None when it returned, or has not ended. Does not wait."""
         if self._ended and self._error is not None:
-            self._collected = True
+            self._collect()
             return self._error
         return None
+
+    def _collect(self):
+        self._collected = True
+        _uncollected.pop(self._id, None)
 
     def interrupt(self, exc=Canceled):
         """Ends its current wait, or its next one, by raising exc there. False when it has ended already."""
@@ -202,7 +206,7 @@ class Goroutine(NoCopy):
         handle = self._handle
         if handle is not None:
             lib.gos_interrupt(handle)
-        return not self._ended
+        return True
 
     def __await__(self):
         from .._async import await_goroutine
@@ -242,17 +246,16 @@ def _make(id, name="", labels=None):
 # ---- what becomes of an exception ----------------------------------------------------------------
 def _report(g):
     if g._to_be_reported():
-        g._collected = True
+        g._collect()
         report_exception(g, g._error)
 
 
 def _report_older(than):
     """Those that died before then; when the next one died, None: there is none."""
-    while _uncollected:
-        died, ref = _uncollected[0]
+    for id, (died, ref) in list(_uncollected.items()):
         if died > than:
             return died
-        del _uncollected[0]
+        _uncollected.pop(id, None)
         g = ref()
         if g is not None:
             _report(g)
@@ -278,7 +281,7 @@ def _grace():
 def _await_collection(g):
     global _grace_runs
     with _grace_lock:
-        _uncollected.append((time.monotonic(), weakref.ref(g)))
+        _uncollected[g._id] = time.monotonic(), weakref.ref(g)
         start, _grace_runs = not _grace_runs, True
     if start:
         try:
@@ -309,7 +312,10 @@ def _without_own_frames(tb):
 
 
 def _run(box):
-    g = box.pop()
+    try:
+        g = box.pop()
+    except IndexError:  # go() raised
+        return
     here.g = g
     g._thread = threading.get_ident()
     g._begin_wait(None)
@@ -323,25 +329,23 @@ def _run(box):
         g._error = error.with_traceback(_without_own_frames(error.__traceback__))
         del error
     del fn, args, kwargs, vars
-    done = g._done._c
+    done, wg = g._done._c, g._wg
+    lost = g._error if not g._collected else None
     _end(g)
     here.g = None
     del g  # perhaps the last reference: reports, before who joins goes on
     lib.gos_chan_close(done)
+    if wg is not None:
+        wg._left(lost)
 
 
 def _end(g):
-    elsewhere = g._collected
-    error = g._error
-    g._collected = elsewhere or (error is not None and _asked_for(error))
+    g._collected = g._collected or (g._error is not None and _asked_for(g._error))
     g._ended = True
     _live.pop(g._id, None)
-    g._handle = None
+    g._handle = g._wg = None
     if g._to_be_reported():
         _await_collection(g)
-    if g._wg is not None:
-        g._wg._left(error, elsewhere)
-        g._wg = None
 
 
 def start_thread(fn, *args, name=None, stack=None):
@@ -362,6 +366,7 @@ def start_thread(fn, *args, name=None, stack=None):
 
 
 def spawn(fn, args, kwargs, options=None, wg=None):
+    """wg: is told by _enter() and _left(its error, unless somebody else has got it), if it starts at all."""
     if not callable(fn):
         raise TypeError(f"a goroutine needs a callable, not {type(fn).__name__}")
     parent = running()
@@ -371,14 +376,29 @@ def spawn(fn, args, kwargs, options=None, wg=None):
     g._site = site_here()
     g._wg = wg
     g._call = fn, args, kwargs, (vars.copy() if vars is not None else contextvars.copy_context())
+    if wg is not None:
+        wg._enter()
     _live[g._id] = g
+    box = [g]
     try:
-        start_thread(_run, [g], name=name or f"goroutine {g._id}", stack=stack)
-    except BaseException:
-        g._ended = True
-        _live.pop(g._id, None)
+        start_thread(_run, box, name=name or f"goroutine {g._id}", stack=stack)
+    except BaseException:  # it could not start, or a signal handler raised, and it has perhaps
+        if _emptied(box):
+            g._ended = True
+            _live.pop(g._id, None)
+            if wg is not None:
+                wg._left(None)
         raise
     return g
+
+
+def _emptied(box):
+    """False: the thread has taken the goroutine, and runs it."""
+    try:
+        box.pop()
+    except IndexError:
+        return False
+    return True
 
 
 def run_here(fn, args, vars, site):

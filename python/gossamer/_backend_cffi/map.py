@@ -11,6 +11,10 @@ from .errors import NoCopy, final
 _none = object()
 
 
+def _same(a, b):
+    return a is b or (a is not _none and bool(a == b))
+
+
 class _Map(NoCopy):
     """The base of gossamer.sync.Map. A lock is held while keys are hashed and compared."""
 
@@ -65,17 +69,17 @@ class _Map(NoCopy):
         self.load_and_delete(k)
 
     def compare_and_swap(self, k, old, new, /):
-        """Sets the value to new if it is old, the very object; says whether it did. Go: Map.CompareAndSwap."""
+        """Sets the value to new if it equals old; says whether it did. Go: Map.CompareAndSwap."""
         with self._lock:
-            same = self._items.get(k, _none) is old
+            same = _same(self._items.get(k, _none), old)
             if same:
                 self._items[k] = new
         return same
 
     def compare_and_delete(self, k, old, /):
-        """Deletes the key if its value is old, the very object; says whether it did. Go: Map.CompareAndDelete."""
+        """Deletes the key if its value equals old; says whether it did. Go: Map.CompareAndDelete."""
         with self._lock:
-            same = self._items.get(k, _none) is old
+            same = _same(self._items.get(k, _none), old)
             gone = self._items.pop(k) if same else None
         del gone
         return same
@@ -86,8 +90,10 @@ class _Map(NoCopy):
             raise TypeError(f"range() needs a callable, not {type(fn).__name__}")
         for k, _ in self._pairs():
             v, there = self.load(k)
-            if there and fn(k, v) is False:
-                return
+            if there:
+                more = fn(k, v)
+                if more is not None and not more:
+                    return
 
     def clear(self):
         """Deletes all. Go: Map.Clear."""
@@ -103,7 +109,7 @@ class _Map(NoCopy):
         return len(self._items)
 
     def __bool__(self):
-        return True
+        return len(self._items) > 0
 
     def __contains__(self, k):
         return self.load(k)[1]
@@ -163,6 +169,9 @@ class Pool(NoCopy):
         del self._items[: self._low]
         self._low, self._puts = len(self._items), 0
         return gone
+
+    def __repr__(self):
+        return f"<Pool at {id(self):#x}, {len(self)} kept>"
 
     def __len__(self):
         return len(self._items)

@@ -115,7 +115,7 @@ class _Room:
         except BaseException:
             self._count(-1)
             raise
-        return self._spawn(fn, args)
+        return spawn(fn, args, {}, wg=self)
 
     def try_go(self, fn=None, /, *args):
         """The same, but None instead of waiting."""
@@ -124,26 +124,18 @@ class _Room:
         if self._places is not None and lib.gos_sem_try_acquire(self._places, 1) < 0:
             return None
         self._count(1)
-        return self._spawn(fn, args)
+        return spawn(fn, args, {}, wg=self)
 
-    def _spawn(self, fn, args):
+    def _enter(self):
         lib.gos_waitgroup_add(self._wg, 1)
-        try:
-            return spawn(fn, args, {}, wg=self)
-        except BaseException:
-            self._give_place()
-            raise
 
-    def _give_place(self):
+    def _left(self, error):
+        if error is not None and self._failed is None:
+            self._failed = error
         self._count(-1)
         if self._places is not None:
             lib.gos_sem_release(self._places, 1)
         lib.gos_waitgroup_done(self._wg)
-
-    def _left(self, error, began):
-        if error is not None and not began and self._failed is None:
-            self._failed = error
-        self._give_place()
 
     def wait(self, timeout=None, *, ctx=None):
         """Until all have ended. The exception of the first one that could not start, or None."""

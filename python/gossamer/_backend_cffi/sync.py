@@ -7,10 +7,10 @@ import threading
 from collections import deque
 
 from .chan import new_core
-from .core import CLOSED, NULL, OK, TIMEDOUT, WOULDBLOCK, ffi, lib
+from .core import CLOSED, FOREVER, NULL, OK, TIMEDOUT, WOULDBLOCK, ffi, lib
 from .errors import NoCopy, error_of, final
 from .go import spawn
-from .wait import Call, deadline_of, failed, obeyed, wait, wait_through
+from .wait import Call, deadline_of, failed, obeyed, slice, wait
 
 
 @final("gossamer.sync")
@@ -37,7 +37,10 @@ class WaitGroup(NoCopy):
         """add(-1)."""
         self.add(-1)
 
-    def _left(self, error, began):
+    def _enter(self):
+        self.add(1)
+
+    def _left(self, error):
         lib.gos_waitgroup_done(self._wg)
 
     def wait(self, timeout=None, *, ctx=None):
@@ -54,12 +57,7 @@ class WaitGroup(NoCopy):
         add(), and a goroutine that calls done() at its end. Go: WaitGroup.Go."""
         if not args:
             raise TypeError("go() needs a callable as its first argument")
-        self.add(1)
-        try:
-            return spawn(args[0], args[1:], kwargs, wg=self)
-        except BaseException:
-            self.done()
-            raise
+        return spawn(args[0], args[1:], kwargs, wg=self)
 
 
 class _Lock(NoCopy):
@@ -227,43 +225,39 @@ class Cond(NoCopy):
             return False
 
     def _wait_once(self, deadline, ctx):
-        place = _Place()
+        """In main a signal handler may raise at any point: one try after the other, with nothing between them."""
+        place, again, unlocked = _Place(), self._lock._call(), []
+        e = error = None
         with self._guard:
             self._waiters.append(place)
         try:
-            self._unlock()
-        except BaseException:
-            if self._leave(place):
-                self.signal()  # for somebody else
-            raise
-        try:
-            e = wait(deadline, ctx, place.call, "sync.Cond.Wait")
-        except BaseException:
-            if self._leave(place):
-                self.signal()
-            wait_through(self._lock._call())
-            raise
-        if e == CLOSED:
-            wait_through(self._lock._call())
-            return
-        signalled = self._leave(place)
-        if not signalled or e not in (TIMEDOUT, WOULDBLOCK):
-            error = failed(e, ctx, "wait timed out")
-            if signalled:
-                self.signal()
-        else:
-            error = None
-        try:
-            wait_through(self._lock._call())
-        finally:
-            if error is not None:
-                raise error
+            unlocked.extend(map(self._lock._give, (self._lock._m,)))
+            if unlocked[0] == OK:
+                e = wait(deadline, ctx, place.call, "sync.Cond.Wait")
+        except BaseException as x:
+            error = x
+        while unlocked and unlocked[0] == OK:
+            try:
+                if again.until(slice(FOREVER)) == OK:
+                    break
+            except BaseException as x:
+                error = x
+                if again.gave == OK:
+                    break
+        self._woken(e, error, e == CLOSED or self._leave(place), ctx)
 
-    def _unlock(self):
+    def _woken(self, e, error, signalled, ctx):
+        """The lock is held again. What has been signalled and raises passes the signal on."""
+        if error is None:
+            if signalled and e in (CLOSED, TIMEDOUT, WOULDBLOCK):
+                return
+            error = failed(e, ctx, "wait timed out") if e is not None else None
+        if signalled:
+            self.signal()
         try:
-            self._lock.unlock()
-        except RuntimeError:
-            raise RuntimeError("Cond.wait() without holding its lock") from None
+            raise error or RuntimeError("Cond.wait() without holding its lock")
+        finally:
+            del error
 
     def wait(self, timeout=None, *, ctx=None):
         """Unlocks, waits for a signal, and locks again, also when it raises. timeout in seconds raises TimeoutError;

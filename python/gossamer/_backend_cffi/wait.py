@@ -15,7 +15,7 @@ import os
 import threading
 from contextvars import ContextVar
 
-from .core import CANCELED, FOREVER, NOMEM, NOW, NULL, OK, TIMEDOUT, WOULDBLOCK, lib
+from .core import CANCELED, FOREVER, NOMEM, NOW, NULL, TIMEDOUT, WOULDBLOCK, lib
 from .errors import Canceled, error_of
 
 SLICE = 50_000_000
@@ -132,7 +132,8 @@ def _in_main():
     return threading.get_ident() == _main
 
 
-def _slice(deadline):
+def slice(deadline):
+    """For one call of the core's: no later than that."""
     return min(deadline, lib.gos_now() + SLICE) if deadline != NOW and _in_main() else deadline
 
 
@@ -149,7 +150,7 @@ def wait(deadline, ctx, call, reason=None):
         me._begin_wait(reason)
     try:
         while me is None or me._interrupted is None:
-            until = _slice(deadline)
+            until = slice(deadline)
             e = _once(until, ctx, call)
             if e == CANCELED or (e in (TIMEDOUT, WOULDBLOCK) and until != deadline):
                 continue
@@ -158,22 +159,6 @@ def wait(deadline, ctx, call, reason=None):
     finally:
         if me is not None:
             me._reason = None
-
-
-def wait_through(call):
-    """The call for as long as it takes: interrupts do not end it, and what a signal handler raises meanwhile is
-    raised when it is done."""
-    error = None
-    while True:
-        try:
-            if call.until(_slice(FOREVER)) == OK:
-                break
-        except BaseException as e:
-            error = e
-            if call.gave == OK:
-                break
-    if error is not None:
-        raise error
 
 
 def failed(e, ctx, what) -> BaseException:

@@ -34,15 +34,25 @@ if lib.gos_abi_version() != lib.GOS_ABI:
     raise ImportError(f"libgossamer has ABI {lib.gos_abi_version()}, this module needs {lib.GOS_ABI}")
 
 
-def _never() -> None:
-    """Else a fork's child, in which the timers are gone, might be reported as a deadlock."""
+_pending = None
+
+
+def keep_quiet() -> None:
+    """Before a wait: no deadlock is reported."""
     global _pending
-    _pending = lib.gos_timer_new(_AGES)
+    if _pending is None:
+        _pending = lib.gos_timer_new(_AGES)
+
+
+def _in_child() -> None:
+    """A fork's child has no timers. None is made until somebody waits: most children only exec."""
+    global _pending
+    _pending = None
 
 
 def _begin(begun: threading.Event) -> None:
     lib.gos_init(NULL)
-    _never()
+    keep_quiet()
     begun.set()
     while True:
         lib.gos_sleep(_AGES)
@@ -55,4 +65,4 @@ def _start() -> None:
 
 
 _start()
-os.register_at_fork(after_in_child=_never)
+os.register_at_fork(after_in_child=_in_child)

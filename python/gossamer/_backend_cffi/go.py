@@ -30,9 +30,10 @@ _id_lock = threading.RLock()  # a signal handler may come while it is held, and 
 _last_id = 1  # main's
 _live: dict[int, Goroutine] = {}
 _uncollected: dict[int, tuple[float, weakref.ref[Goroutine]]] = {}  # the oldest first
-_grace_lock = threading.Lock()
+_grace_lock = threading.RLock()  # a finalizer may come while it is held
 _grace_runs = False
-_stack_lock = threading.Lock()
+_stack_lock = threading.RLock()
+_child_of = None  # in a fork's child: the goroutine that forked
 
 
 def _new_id():
@@ -329,6 +330,8 @@ def _run(box):
         g._error = error.with_traceback(_without_own_frames(error.__traceback__))
         del error
     del fn, args, kwargs, vars
+    if _child_of is g:
+        _end_child(g)
     done, wg = g._done._c, g._wg
     lost = g._error if not g._collected else None
     _end(g)
@@ -337,6 +340,16 @@ def _run(box):
     lib.gos_chan_close(done)
     if wg is not None:
         wg._left(lost)
+
+
+def _end_child(g):
+    """This is the only thread that came along with a fork() in the goroutine: the process ends with it."""
+    g._ended = True
+    if not _asked_for(g._error):
+        _report(g)
+    for f in (sys.stdout, sys.stderr):
+        f.flush()
+    os._exit(0 if g._error is None else 1)
 
 
 def _end(g):
@@ -468,13 +481,14 @@ go._options = None
 
 def _in_child():
     """A fork's child keeps the goroutine that forked, which is on the main thread now."""
-    global _id_lock, _grace_lock, _stack_lock, _grace_runs
-    _id_lock, _grace_lock, _stack_lock, _grace_runs = threading.RLock(), threading.Lock(), threading.Lock(), False
+    global _child_of, _id_lock, _grace_lock, _stack_lock, _grace_runs
+    _id_lock, _grace_lock, _stack_lock, _grace_runs = threading.RLock(), threading.RLock(), threading.RLock(), False
     me = running()
     for g in list(_live.values()):
         if g is not me:
             g._ended = g._collected = True
             del _live[g._id]
+    _child_of = me
     if me is not None:
         me._handle = None
         me._thread = threading.get_ident()

@@ -10,12 +10,13 @@ Always true:
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import threading
 from contextvars import ContextVar
 
-from .core import CANCELED, FOREVER, NOMEM, NOW, NULL, TIMEDOUT, WOULDBLOCK, lib
+from .core import CANCELED, FOREVER, NOMEM, NOW, NULL, TIMEDOUT, WOULDBLOCK, keep_quiet, lib
 from .errors import Canceled, error_of
 
 SLICE = 50_000_000
@@ -32,6 +33,18 @@ def _find_main() -> None:
 
 _find_main()
 os.register_at_fork(after_in_child=_find_main)
+
+
+_collector_on = None  # the thread that runs the collector, and the finalizers it calls; CPython only
+
+
+def _collects(phase, info) -> None:
+    global _collector_on
+    _collector_on = threading.get_ident() if phase == "start" else None
+
+
+if hasattr(gc, "callbacks"):
+    gc.callbacks.append(_collects)
 
 
 def nanoseconds(d) -> int:
@@ -142,6 +155,13 @@ def wait(deadline, ctx, call, reason=None):
     if ctx is not None and lib.gos_ctx_err(ctx._x):
         return ENDED  # wins over what could be done at once
     me = running()
+    if _collector_on == threading.get_ident():
+        e = call.until(NOW)
+        if e == WOULDBLOCK and deadline != NOW:
+            raise RuntimeError("a finalizer that the garbage collector runs cannot wait")
+        return e
+    if deadline != NOW:
+        keep_quiet()
     if ctx is not None or deadline == NOW or (me is not None and me._interrupted is not None):
         e = call.until(NOW)
         if e != WOULDBLOCK or deadline == NOW:

@@ -1,6 +1,8 @@
 """Go's runtime package: the scheduler's numbers, stacks, shutdown."""
 # SPDX-License-Identifier: Apache-2.0
 
+from __future__ import annotations
+
 import time
 from typing import NamedTuple
 

@@ -98,6 +98,11 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
 void gos_with_users_signals(void (*fn)(void *arg), void *arg);
 /* The running goroutine (borrowed), or NULL on a foreign thread or before any use. */
 gos_g *gos_self(void);
+/* cdef: begin */
+/* The same, or on a foreign thread that thread: a handle to gos_release(). gos_interrupt() ends the thread's waits
+   and gos_info_get() tells of them as of a goroutine's; there is no joining it. */
+gos_g *gos_caller(void);
+/* cdef: end */
 gos_g *gos_realm_main(gos_realm *r);
 /* What was given as arg, for a goroutine of a realm; NULL for its main goroutine. */
 void *gos_g_arg(gos_g *g);
@@ -162,9 +167,11 @@ void gos_cancel_with(gos_ctx *x, int cause, void *data, void (*drop)(void *data)
 void *gos_ctx_cause_data(gos_ctx *x);
 /* As gos_with_value(). With NULL as result val stays the caller's. */
 gos_ctx *gos_with_value_drop(gos_ctx *p, const void *key, void *val, void (*drop)(void *val));
+/* cdef: begin */
 /* The context that ended first and so ended x: x itself or one above it. Borrowed, as long as x lives.
    NULL: x has not ended. */
 gos_ctx *gos_ctx_origin(gos_ctx *x);
+/* cdef: end */
 /* Any call that waits, with or without a deadline, obeys a context too if it stands between these two:
    begin, one call, end, on the same goroutine or thread. Nothing else of the runtime in between. */
 typedef struct gos_ctx_wait {

@@ -991,6 +991,12 @@ gos_g *gos_self(void) {
   gosi_m *m = gosi_tls_m;
   return m && m->cur && !(m->cur->flags & GF_FOREIGN) ? m->cur : NULL;
 }
+gos_g *gos_caller(void) {
+  gosi_m *m = gosi_enter();
+  gos_g *g = gos_g_retain(m->cur);
+  gosi_leave_m(m);
+  return g;
+}
 gos_g *gos_realm_main(gos_realm *r) { return r->main; }
 void *gos_g_arg(gos_g *g) { return gosi_load(&g->flags) & (GF_MAIN | GF_FOREIGN) ? NULL : g->arg; }
 uint64_t gos_g_id(gos_g *g) { return g->id; }

@@ -64,8 +64,9 @@ int main(int argc, char **argv) {
   }
   int *fds = calloc((size_t)n, sizeof *fds), control = dial(port);
   must(fds && ep >= 0, "epoll_create1");
+  for (int i = 0; i < n; i++) fds[i] = dial(port); /* all first: a server may accept them all before it serves any */
   for (int i = 0; i < n; i++) {
-    struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i] = dial(port)};
+    struct epoll_event e = {.events = EPOLLIN, .data.fd = fds[i]};
     ask(fds[i]);
     answered(fds[i]);
     must(epoll_ctl(ep, EPOLL_CTL_ADD, fds[i], &e) == 0, "epoll_ctl");

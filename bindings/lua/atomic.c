@@ -100,8 +100,8 @@ static int bool_cas(lua_State *L) {
 
 static void retain(void *p) { __atomic_add_fetch(&((struct gl_cell *)p)->refs, 1, __ATOMIC_RELAXED); }
 static void release(void *p) { gl_cell_release(p); }
-const struct gl_share gl_atomic_shares[] = {{GL_ATOMIC_INT, sizeof(struct gl_atomic), retain, release},
-                                            {GL_ATOMIC_BOOL, sizeof(struct gl_atomic), retain, release},
+const struct gl_share gl_atomic_shares[] = {{GL_ATOMIC_INT, sizeof(struct gl_atomic), retain, release, NULL},
+                                            {GL_ATOMIC_BOOL, sizeof(struct gl_atomic), retain, release, NULL},
                                             {0}};
 
 const luaL_Reg gl_atomic_functions[] = {{"int", new_int}, {"bool", new_bool}, {NULL, NULL}};

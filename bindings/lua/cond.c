@@ -36,24 +36,60 @@ static int cond(lua_State *L) {
   return 1;
 }
 
-static int wait_core(struct cond *c, gos_ns dl) {
-  if (c->mu) return gos_cond_wait_dl(&c->c, c->mu, dl);
-  return c->reader ? gos_cond_wait_r(&c->c, c->rw, dl) : gos_cond_wait_rw(&c->c, c->rw, dl);
+static int lock(struct cond *c) {
+  if (c->mu) return gos_mutex_lock_dl(c->mu, GOS_FOREVER);
+  return c->reader ? gos_rwmutex_rlock_dl(c->rw, GOS_FOREVER) : gos_rwmutex_lock_dl(c->rw, GOS_FOREVER);
+}
+
+static int unlock(struct cond *c) {
+  if (c->mu) return gos_mutex_unlock(c->mu);
+  return c->reader ? gos_rwmutex_runlock(c->rw) : gos_rwmutex_unlock(c->rw);
+}
+
+/* Locks again, whatever happens but for a deadlock, which is then the result: interrupts are put off to the next
+   wait. An error of the interpreter's signal handler is left on the stack. */
+static int relock(lua_State *L, struct gl *S, struct gl_go *me, struct cond *c, bool *error) {
+  bool interrupted = false;
+  int e;
+  me->ctx = NULL;
+  do {
+    GL_TRY(L, S, me, e, lock(c));
+    if (e == GOS_AGAIN && !gl_signals(L, S)) {
+      if (*error) lua_remove(L, -2);
+      *error = true;
+    }
+    if (S->ending && me != S->main) gl_vanish(S, me);
+    interrupted |= e == GOS_CANCELED;
+  } while (e == GOS_AGAIN || e == GOS_CANCELED);
+  if (interrupted) gos_interrupt(me->h);
+  return e;
 }
 
 /* A wait that a signal handler broke into is not begun again, as what it waited for may have happened
-   in between: it returns as if it had been signalled. */
+   in between: it returns as if it had been signalled. From enter to leave nothing may raise an error. */
 static int cond_wait(lua_State *L) {
   struct gl *S = gl_of(L);
   struct cond *c = check_cond(L);
   gos_ns dl = gl_deadline(L, 2);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
+  gos_cond_place place;
   int e;
-  GL_TRY(L, S, me, e, wait_core(c, dl));
-  if (e == GOS_AGAIN && gl_signals(L, S)) e = GOS_OK;
-  if (e == GOS_PERM) return luaL_error(L, "cond: wait without holding the lock");
-  return gl_done_waiting(L, S, me, e, now);
+  if (dl == GOS_NOW) return gl_failed(L, S, me, GOS_WOULDBLOCK, now);
+  luaL_checkstack(L, 8, NULL);
+  gos_cond_enter(&c->c, &place);
+  if (unlock(c) != GOS_OK) {
+    if (gos_cond_leave(&c->c, &place)) gos_cond_signal(&c->c);
+    return luaL_error(L, "cond: wait without holding the lock");
+  }
+  GL_TRY(L, S, me, e, gos_cond_sleep(&c->c, &place, dl));
+  bool by_ctx = me->by_ctx, signalled = gos_cond_leave(&c->c, &place);
+  bool error = e == GOS_AGAIN && !gl_signals(L, S);
+  if (e == GOS_AGAIN || signalled) e = GOS_OK;
+  int locked = relock(L, S, me, c, &error);
+  me->by_ctx = by_ctx;
+  if (error) return lua_error(L);
+  return gl_done_waiting(L, S, me, locked == GOS_OK ? e : locked, false);
 }
 
 static int cond_signal(lua_State *L) {
@@ -70,19 +106,9 @@ static int cond_broadcast(lua_State *L) {
   return 0;
 }
 
-/* cond.L, or a method. */
 static int cond_index(lua_State *L) {
   check_cond(L);
-  const char *k = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  if (strcmp(k, "L") == 0) {
-    lua_getiuservalue(L, 1, LOCK);
-    return 1;
-  }
-  lua_getmetatable(L, 1);
-  lua_getfield(L, -1, "methods");
-  lua_pushvalue(L, 2);
-  lua_rawget(L, -2);
-  return 1;
+  return gl_index(L, "L", LOCK);
 }
 
 const luaL_Reg gl_cond_functions[] = {{"cond", cond}, {NULL, NULL}};

@@ -132,6 +132,7 @@ static int with_cause(lua_State *L, int idx) {
 static int with_timeout(lua_State *L) {
   gos_ns d = gl_duration(L, 1);
   gos_ctx *p = core_of(parent_of(L, 2));
+  lua_settop(L, 3);
   struct gl_ctx *c = gl_new_ctx(L, GL_CTX_SCOPE, 2);
   gl_set_core(L, c, d == GL_AGES ? gos_with_cancel(p) : gos_with_timeout(p, d));
   return with_cause(L, 3);
@@ -141,6 +142,7 @@ static int with_timeout(lua_State *L) {
 static int with_deadline(lua_State *L) {
   gos_ns t = gl_duration(L, 1);
   gos_ctx *p = core_of(parent_of(L, 2));
+  lua_settop(L, 3);
   struct gl_ctx *c = gl_new_ctx(L, GL_CTX_SCOPE, 2);
   gl_set_core(L, c, gos_with_deadline(p, t == GL_AGES ? GOS_FOREVER : t));
   return with_cause(L, 3);
@@ -223,15 +225,19 @@ static int ctx_value(lua_State *L) {
   lua_settop(L, 2);
   lua_pushnil(L);
   lua_pushvalue(L, 1);
-  if (lua_isnil(L, 2) || !find(L, &(struct search){.key = 2, .seen = 3})) return 0;
-  lua_getiuservalue(L, -1, VALUE);
+  if (!lua_isnil(L, 2) && find(L, &(struct search){.key = 2, .seen = 3}))
+    lua_getiuservalue(L, -1, VALUE);
+  else
+    lua_pushnil(L);
   return 1;
 }
 
 static int ctx_deadline(lua_State *L) {
   gos_ns t;
-  if (!gos_ctx_deadline(gl_check_ctx(L, 1)->x, &t)) return 0;
-  lua_pushnumber(L, (lua_Number)t / 1e9);
+  if (gos_ctx_deadline(gl_check_ctx(L, 1)->x, &t))
+    lua_pushnumber(L, (lua_Number)t / 1e9);
+  else
+    lua_pushnil(L);
   return 1;
 }
 
@@ -394,7 +400,7 @@ static const luaL_Reg after_meta[] = {{"__gc", after_gc}, {NULL, NULL}};
 /* Another state gets the context without what hangs at its userdata: values, and causes that are no words. */
 static void retain(void *p) { gos_ctx_retain(p); }
 static void release(void *p) { gos_ctx_release(p); }
-const struct gl_share gl_context_shares[] = {{GL_CTX, sizeof(struct gl_ctx), retain, release}, {0}};
+const struct gl_share gl_context_shares[] = {{GL_CTX, sizeof(struct gl_ctx), retain, release, NULL}, {0}};
 
 const struct gl_class gl_context_classes[] = {
     {GL_CTX, "gossamer.context", methods, meta}, {GL_AFTER, "gossamer.after_func", none, after_meta}, {0}};

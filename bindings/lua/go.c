@@ -363,7 +363,7 @@ static void inherit_labels(lua_State *L, struct gl_go *me, int handle) {
 struct gl_go *gl_spawn(lua_State *L, int n, const char *name, size_t stack, int extras, int owner) {
   struct gl *S = gl_of(L);
   struct gl_go *me = gl_self(L, S);
-  if (S->ending) luaL_error(L, "gossamer: the Lua state is being closed");
+  gl_begin(L, S);
   int fn = lua_gettop(L) - n;
   luaL_checkstack(L, n + 8, "too many arguments");
   struct gl_go *g = memset(lua_newuserdatauv(L, sizeof *g, owner ? 3 : 2), 0, sizeof *g);

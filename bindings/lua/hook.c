@@ -39,7 +39,8 @@ static _Thread_local unsigned seen;
 /* The state whose goroutine makes the call; NULL: the call must not park. */
 static struct gl *parks(void) {
   struct gl *S = gl_here;
-  if (!S || !S->realm || S->cur == &S->service || lua_gc(S->mainL, LUA_GCISRUNNING) < 0) return NULL;
+  if (!S || !S->realm || gl_must_not_park || S->cur == &S->service || lua_gc(S->mainL, LUA_GCISRUNNING) < 0)
+    return NULL;
   return S;
 }
 
@@ -618,6 +619,8 @@ static int hook(lua_State *L) {
                     ok ? "this interpreter's io and os library do not call the C library through ELF tables"
                        : lua_tostring(L, -1));
 }
+
+bool gl_hooked(void) { return __atomic_load_n(&installed, __ATOMIC_RELAXED); }
 
 /* unhook(): was it installed? */
 static int unhook(lua_State *L) {

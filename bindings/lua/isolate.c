@@ -28,6 +28,7 @@ struct gl_isolate {
   bool over;            /* it has ended */
   struct gl_msg *why;   /* what the interrupted call raises */
   char *path, *cpath, *name;
+  size_t most, used;           /* bytes of its state: the limit, and what it has; its own thread's */
   struct gl_msg *needs, *call; /* modules; the function and its arguments */
   struct gl_msg *result;       /* results, or an error and its traceback */
   bool failed;
@@ -141,9 +142,38 @@ static int run_main(lua_State *L) {
   return 0;
 }
 
+/* The state's allocator, with its limit. */
+static void *allocate(void *u, void *p, size_t old, size_t size) {
+  struct gl_isolate *iso = u;
+  if (!p) old = 0;
+  if (!size) {
+    free(p);
+    iso->used -= old;
+    return NULL;
+  }
+  if (size > old && size - old > iso->most - iso->used) return NULL;
+  void *q = realloc(p, size);
+  if (q) iso->used += size - old;
+  return q;
+}
+
+/* A state whose memory comes from here. Its first blocks came from malloc, as all of ours do. */
+static lua_State *new_state(struct gl_isolate *iso) {
+  lua_State *L = luaL_newstate();
+  if (!L) return NULL;
+  iso->used = (size_t)lua_gc(L, LUA_GCCOUNT) * 1024 + (size_t)lua_gc(L, LUA_GCCOUNTB);
+  if (iso->most < iso->used) {
+    lua_close(L);
+    return NULL;
+  }
+  lua_setallocf(L, allocate, iso);
+  return L;
+}
+
 static int open_state(lua_State *L) {
   struct gl_isolate *iso = lua_touserdata(L, 1);
   luaL_openlibs(L);
+  gl_replace_programs(L);
   set_package_field(L, "path", iso->path);
   set_package_field(L, "cpath", iso->cpath);
   luaL_requiref(L, "gossamer.native", luaopen_gossamer_native, 0);
@@ -154,7 +184,7 @@ static int open_state(lua_State *L) {
 
 static void run(struct gl_isolate *iso) {
   gl_isolate_here = iso;
-  lua_State *L = luaL_newstate();
+  lua_State *L = new_state(iso);
   const char *error = "not enough memory";
   int status = LUA_ERRMEM;
   if (L) {
@@ -168,6 +198,7 @@ static void run(struct gl_isolate *iso) {
     iso->result = gl_msg_text(error, strlen(error));
   }
   if (!L) return;
+  iso->most = SIZE_MAX; /* its end is no longer the function's doing */
   if (gl_here) gl_end_others(gl_here);
   lua_close(L);
 }
@@ -274,6 +305,15 @@ static void read_needs(lua_State *L, struct gl *S, struct gl_isolate *iso) {
   lua_settop(L, top);
 }
 
+/* memory= of the table at 1. */
+static void read_limit(lua_State *L, struct gl_isolate *iso) {
+  int is_int = 1;
+  lua_Integer most = lua_getfield(L, 1, "memory") == LUA_TNIL ? LUA_MAXINTEGER : lua_tointegerx(L, -1, &is_int);
+  luaL_argcheck(L, is_int && most > 0, 1, "memory: number of bytes expected");
+  iso->most = (size_t)most;
+  lua_pop(L, 1);
+}
+
 static struct gl_isolate *new_isolate(lua_State *L) {
   struct holder *h = lua_newuserdatauv(L, sizeof *h, 0);
   *h = (struct holder){&gl_mark[GL_ISOLATE], NULL};
@@ -283,6 +323,7 @@ static struct gl_isolate *new_isolate(lua_State *L) {
   if (!iso) luaL_error(L, "not enough memory");
   h->iso = iso;
   iso->refs = 1;
+  iso->most = SIZE_MAX;
   pthread_mutex_init(&iso->lock, NULL);
   return iso;
 }
@@ -318,7 +359,7 @@ static int start(lua_State *L, struct gl_isolate *iso) {
   return status == LUA_OK ? 1 : lua_error(L);
 }
 
-/* isolate(f, ...) or isolate{f, ..., require=, name=, labels=} */
+/* isolate(f, ...) or isolate{f, ..., require=, name=, labels=, memory=} */
 static int isolate(lua_State *L) {
   struct gl *S = gl_of(L);
   char why[GL_WHY];
@@ -332,6 +373,7 @@ static int isolate(lua_State *L) {
   if (table) {
     gl_push_extras(L, me);
     read_needs(L, S, iso);
+    read_limit(L, iso);
     lua_Unsigned len = lua_rawlen(L, 1);
     luaL_checkstack(L, len < INT32_MAX / 2 ? (int)len + 8 : INT32_MAX / 2, "too many arguments");
     first = holder + 2;

@@ -64,6 +64,7 @@ enum gl_type {
   GL_PROCESS,
   GL_ISOLATE,
   GL_NO_PREEMPT,
+  GL_BUFFER,
   GL_FIXED
 };
 
@@ -187,6 +188,8 @@ void gl_set_site(lua_State *L, struct gl_arg *a); /* the caller of the running C
    which context it obeys, and makes the deadline GOS_NOW where waiting is not allowed
    (finalizers). Check this before a waiter is queued. */
 struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline);
+/* Before something new begins. A state that ends begins nothing: its goroutines vanish, main gets an error. */
+void gl_begin(lua_State *L, struct gl *S);
 /* After it: the call obeys x beside its deadline. */
 void gl_also_obey(lua_State *L, struct gl_go *me, gos_ctx *x);
 /* The context's part in GL_TRY. GOS_OK: *x, unless NULL now, is obeyed until gl_obeyed(); else why
@@ -252,6 +255,8 @@ void gl_start_call(struct gl_arg *a, int slot, const char *what);
 /* ---- sync.c --------------------------------------------------------------------------------- */
 /* Pushes a zeroed object with nuv user values. */
 void *gl_new_object(lua_State *L, enum gl_type type, size_t size, int nuv);
+/* __index of a class with a field: pushes user value uv for that key, else the method of the key at 2. */
+int gl_index(lua_State *L, const char *field, int uv);
 int gl_done_waiting(lua_State *L, struct gl *S, struct gl_go *me, int e, bool now); /* pushes true, or nil and why */
 gos_mutex *gl_new_mutex(lua_State *L);                                              /* pushes one */
 gos_mutex *gl_test_mutex(lua_State *L, int idx);                                    /* NULL: it is none */
@@ -293,6 +298,11 @@ struct gl_atomic {
 void gl_cell_release(struct gl_cell *c);
 /* Pushes one; the reference to c becomes its. c NULL: a new one. */
 struct gl_atomic *gl_new_atomic(lua_State *L, enum gl_type type, struct gl_cell *c);
+
+/* ---- buffer.c --------------------------------------------------------------------------------- */
+/* The bytes of the buffer at idx; and of a string or a buffer there. They live as long as that value. */
+char *gl_check_buffer(lua_State *L, int idx, size_t *n);
+const char *gl_check_bytes(lua_State *L, int idx, size_t *n);
 
 /* ---- isolate.c ------------------------------------------------------------------------------ */
 extern _Thread_local struct gl_isolate *gl_isolate_here; /* whose thread this is, or NULL */
@@ -353,6 +363,11 @@ int gl_io_failed(lua_State *L, struct gl *S, struct gl_go *me, int64_t e, bool n
 /* nil, message, code of an errno. */
 int gl_sys_failed(lua_State *L, int err, const char *what);
 int gl_check_fd(lua_State *L, int idx); /* an integer, a file of the io library, or an object with a fd */
+
+/* ---- programs.c, hook.c: functions of the C library that wait --------------------------------------------- */
+void gl_replace_programs(lua_State *L);     /* os.execute and io.popen of a state whose thread takes no signals */
+extern _Thread_local bool gl_must_not_park; /* this thread's calls are not hook()'s now */
+bool gl_hooked(void);                       /* hook() is in force */
 
 /* ---- slots_elf.c: where the functions of other objects are called from ------------------------------ */
 struct gl_slot {
@@ -417,6 +432,8 @@ extern const struct gl_class gl_work_classes[], gl_stream_classes[], gl_net_clas
 extern const luaL_Reg gl_isolate_functions[];
 extern const struct gl_class gl_isolate_classes[];
 extern const struct gl_class gl_preempt_classes[];
+extern const luaL_Reg gl_buffer_functions[];
+extern const struct gl_class gl_buffer_classes[];
 
 #pragma GCC visibility pop
 #endif

@@ -67,8 +67,10 @@ static int wait(lua_State *L) {
   gos_ns dl = gl_deadline(L, 3);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
-  if (dl == GOS_FOREVER && me->ctx) gos_ctx_deadline(me->ctx, &dl);
+  bool obeys = dl == GOS_FOREVER && me->ctx;
+  if (obeys) gos_ctx_deadline(me->ctx, &dl);
   GL_WAIT(L, S, me, e, gos_limiter_wait_dl(l, n, dl));
+  if (e != GOS_OK && obeys && me->by_ctx) e = gos_limiter_wait_ctx(l, n, me->ctx); /* ended, but more than the burst? */
   if (e == GOS_INVAL) return too_many(L, l, n);
   return gl_done_waiting(L, S, me, e, now);
 }

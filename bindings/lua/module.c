@@ -66,17 +66,17 @@ static void push_nilchan(lua_State *L, struct gl *S) {
 
 __attribute__((visibility("default"))) int luaopen_gossamer_native(lua_State *L) {
   static const luaL_Reg *const functions[] = {
-      gl_realm_functions,  gl_go_functions,       gl_chan_functions,      gl_select_functions, gl_sync_functions,
-      gl_time_functions,   gl_context_functions,  gl_rwmutex_functions,   gl_cond_functions,   gl_pool_functions,
-      gl_map_functions,    gl_errgroup_functions, gl_semaphore_functions, gl_flight_functions, gl_limiter_functions,
-      gl_signal_functions, gl_work_functions,     gl_io_functions,        gl_hook_functions,   gl_isolate_functions,
-      gl_preempt_functions};
+      gl_realm_functions,   gl_go_functions,       gl_chan_functions,      gl_select_functions, gl_sync_functions,
+      gl_time_functions,    gl_context_functions,  gl_rwmutex_functions,   gl_cond_functions,   gl_pool_functions,
+      gl_map_functions,     gl_errgroup_functions, gl_semaphore_functions, gl_flight_functions, gl_limiter_functions,
+      gl_signal_functions,  gl_work_functions,     gl_io_functions,        gl_hook_functions,   gl_isolate_functions,
+      gl_preempt_functions, gl_buffer_functions};
   static const struct gl_class *const classes[] = {
       gl_go_classes,      gl_chan_classes,     gl_select_classes,    gl_sync_classes,    gl_time_classes,
       gl_context_classes, gl_rwmutex_classes,  gl_cond_classes,      gl_pool_classes,    gl_map_classes,
       gl_atomic_classes,  gl_errgroup_classes, gl_semaphore_classes, gl_flight_classes,  gl_limiter_classes,
       gl_work_classes,    gl_stream_classes,   gl_net_classes,       gl_process_classes, gl_isolate_classes,
-      gl_preempt_classes};
+      gl_preempt_classes, gl_buffer_classes};
   static const struct {
     const char *name;
     const luaL_Reg *functions;
@@ -84,7 +84,8 @@ __attribute__((visibility("default"))) int luaopen_gossamer_native(lua_State *L)
                {"net", gl_net_functions},
                {"file", gl_file_functions},
                {"process", gl_process_functions}};
-  static const struct gl_share *const shares[] = {gl_sync_shares, gl_atomic_shares, gl_context_shares};
+  static const struct gl_share *const shares[] = {gl_sync_shares, gl_atomic_shares, gl_context_shares,
+                                                  gl_buffer_shares};
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TTABLE) return 1;
   luaL_checkversion(L);
   struct gl *S = gl_open(L);
@@ -102,6 +103,8 @@ __attribute__((visibility("default"))) int luaopen_gossamer_native(lua_State *L)
     bind(L, S, parts[i].functions);
     lua_setfield(L, -2, parts[i].name);
   }
+  lua_pushliteral(L, GOS_VERSION);
+  lua_setfield(L, -2, "_VERSION");
   push_null(L, S);
   lua_setfield(L, -2, "null");
   push_nilchan(L, S);

@@ -362,7 +362,7 @@ static int send_to(lua_State *L, const gos_addr *to, int t) {
   struct gl *S = gl_of(L);
   struct sock *k = check_packet(L);
   size_t n;
-  const char *p = luaL_checklstring(L, 2, &n);
+  const char *p = gl_check_bytes(L, 2, &n);
   gos_ns dl;
   bool now;
   struct gl_go *me = gl_enter_until(L, t, k->write_until, &dl, &now);
@@ -378,7 +378,8 @@ static int packet_write(lua_State *L) { return send_to(L, NULL, 3); }
 static int packet_write_to(lua_State *L) {
   struct gl *S = gl_of(L);
   struct sock *k = check_packet(L);
-  luaL_checkstring(L, 2);
+  size_t n;
+  gl_check_bytes(L, 2, &n);
   const char *address = luaL_checkstring(L, 3);
   gos_ns dl;
   bool now;

@@ -43,6 +43,7 @@ static void yield_hook(lua_State *L, lua_Debug *ar) {
   if (L == S->mainL) S->hook = NULL;
   gos_gosched();
   S->cur = me;
+  if (S->ending && me != S->main) gl_vanish(S, me); /* not even the instruction that comes now */
 }
 
 static void handler(int sig, siginfo_t *info, void *context) {

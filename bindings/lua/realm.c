@@ -224,6 +224,12 @@ struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline) {
   return me;
 }
 
+void gl_begin(lua_State *L, struct gl *S) {
+  if (__builtin_expect(!S->ending, 1)) return;
+  if (S->cur != S->main && S->cur != &S->service && !in_finalizer(L)) gl_vanish(S, S->cur);
+  luaL_error(L, "gossamer: the Lua state is being closed");
+}
+
 void gl_also_obey(lua_State *L, struct gl_go *me, gos_ctx *x) {
   if (!in_finalizer(L)) me->ctx = x;
 }
@@ -295,6 +301,15 @@ static int stats(lua_State *L) {
               {"wakes", s.wakes},
               {"stacks", s.stacks},
               {"stack_bytes", s.stack_bytes},
+              {"max_threads", (uint64_t)s.max_threads},
+              {"idle_procs", (uint64_t)s.idle_procs},
+              {"spinning", (uint64_t)s.spinning},
+              {"runqueue", (uint64_t)s.runqueue},
+              {"timers", (uint64_t)s.timers},
+              {"frozen", (uint64_t)s.frozen},
+              {"frozen_bytes", (uint64_t)s.frozen_bytes},
+              {"thawed", s.thawed},
+              {"trapped", s.trapped},
               {"anchored", (uint64_t)(S->nslots - S->nfree - GL_FIXED + 1)}};
   lua_createtable(L, 0, sizeof rows / sizeof *rows);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -302,6 +317,12 @@ static int stats(lua_State *L) {
     lua_setfield(L, -2, rows[i].name);
   }
   return 1;
+}
+
+static int dump_on_sigquit(lua_State *L) {
+  (void)L;
+  gos_dump_on_sigquit();
+  return 0;
 }
 
 /* All goroutines of a state run on its one thread for good: what is left to say is that it counts. */
@@ -322,6 +343,7 @@ const luaL_Reg gl_realm_functions[] = {{"gosched", gosched},
                                        {"num_cpu", num_cpu},
                                        {"gomaxprocs", gomaxprocs},
                                        {"stats", stats},
+                                       {"dump_on_sigquit", dump_on_sigquit},
                                        {"lock_os_thread", lock_os_thread},
                                        {"unlock_os_thread", unlock_os_thread},
                                        {NULL, NULL}};

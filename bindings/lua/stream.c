@@ -203,31 +203,38 @@ static int make_room(struct gl_stream *st, size_t n) {
   return GOS_OK;
 }
 
-static int64_t read_file(struct op *o, struct gl_stream *st, size_t n) {
+static int64_t read_file(struct op *o, struct gl_stream *st, char *p, size_t n) {
+  if (n > PIECE) n = PIECE;
   struct transfer *t = new_transfer(st, false, n);
   if (!t) return GOS_NOMEM;
   int64_t e = gl_work_do(o->L, o->S, o->me, &t->w, o->dl);
   if (e == GOS_OK) {
     e = t->n;
-    if (e > 0) memcpy(st->buf + st->end, t->data, (size_t)e);
+    if (e > 0) memcpy(p, t->data, (size_t)e);
   }
   gl_work_end(&t->w);
   return e;
 }
 
-/* Reads some bytes, at most as many as fit when there is room for want. Under the lock. What is there:
-   a positive number, END, or an error. */
-static int64_t fill(struct op *o, struct gl_stream *st, size_t want) {
+/* Reads what is there, at most n bytes. Under the lock. A positive number, END, or an error. */
+static int64_t read_some(struct op *o, struct gl_stream *st, char *p, size_t n) {
+  int64_t e;
   gl_turn(o->S, o->me, &st->turns, o->dl);
   if (st->fd < 0) return GOS_CLOSED;
+  if (st->file) {
+    e = read_file(o, st, p, n);
+    if (st->fd < 0 && e >= 0) e = GOS_CLOSED;
+  } else {
+    GL_WAIT(o->L, o->S, o->me, e, gos_read(st->fd, p, n, o->dl));
+  }
+  return e;
+}
+
+/* Reads some bytes ahead, at most as many as fit when there is room for want. */
+static int64_t fill(struct op *o, struct gl_stream *st, size_t want) {
   int64_t n = make_room(st, want);
   if (n) return n;
-  if (st->file) {
-    n = read_file(o, st, st->cap - st->end);
-    if (st->fd < 0 && n >= 0) n = GOS_CLOSED;
-  } else {
-    GL_WAIT(o->L, o->S, o->me, n, gos_read(st->fd, st->buf + st->end, st->cap - st->end, o->dl));
-  }
+  n = read_some(o, st, st->buf + st->end, st->cap - st->end);
   if (n > 0) st->end += (size_t)n;
   return n;
 }
@@ -267,6 +274,27 @@ static int stream_read(lua_State *L) {
   if (!buffered(st) && (e = fill(&o, st, n < LEAST ? LEAST : n < CHUNK ? (size_t)n : CHUNK)) <= 0)
     return failed(&o, st, &st->reading, e);
   return take(&o, st, buffered(st) < (size_t)n ? buffered(st) : (size_t)n, 0);
+}
+
+/* read_into(buffer [, t]): what there is, at least a byte, from the buffer's first byte on. How many. */
+static int stream_read_into(lua_State *L) {
+  struct gl_stream *st = check(L);
+  size_t n;
+  char *p = gl_check_buffer(L, 2, &n);
+  luaL_argcheck(L, n > 0, 2, "the buffer has no room");
+  struct op o = enter(L, 3, st->read_until);
+  int64_t e = lock(&o, st, &st->reading);
+  if (e) return failed(&o, st, NULL, e);
+  if (buffered(st)) {
+    e = (int64_t)(buffered(st) < n ? buffered(st) : n);
+    memcpy(p, st->buf + st->at, (size_t)e);
+    st->at += (size_t)e;
+  } else if ((e = read_some(&o, st, p, n)) <= 0) {
+    return failed(&o, st, &st->reading, e);
+  }
+  unlock(st, &st->reading);
+  lua_pushinteger(L, e);
+  return 1;
 }
 
 /* read_exactly(n [, t]): n bytes; what is there already stays if they do not come. */
@@ -396,7 +424,7 @@ static int64_t write_some(struct op *o, struct gl_stream *st, const char *p, siz
 static int stream_write(lua_State *L) {
   struct gl_stream *st = check(L);
   size_t n, done = 0;
-  const char *p = luaL_checklstring(L, 2, &n);
+  const char *p = gl_check_bytes(L, 2, &n);
   struct op o = enter(L, 3, st->write_until);
   gos_mutex *mu = writers(st);
   int64_t e = lock(&o, st, mu);
@@ -537,8 +565,8 @@ static int file_truncate(lua_State *L) {
 #define COMMON                                                                                              \
   {"read", stream_read}, {"read_line", stream_read_line}, {"read_exactly", stream_read_exactly},            \
   {"read_all", stream_read_all}, {"lines", stream_lines}, {"buffered", stream_buffered},                    \
-  {"write", stream_write}, {"close", stream_close}, {"closed", stream_closed}, {"fd", stream_fd},           \
-  {"set_deadline", stream_set_deadline}
+  {"read_into", stream_read_into}, {"write", stream_write}, {"close", stream_close},                        \
+  {"closed", stream_closed}, {"fd", stream_fd}, {"set_deadline", stream_set_deadline}
 /* clang-format on */
 int gl_conn_local_addr(lua_State *L), gl_conn_peer_addr(lua_State *L);
 int gl_conn_option(lua_State *L), gl_conn_set_option(lua_State *L);

@@ -34,6 +34,19 @@ void *gl_new_object(lua_State *L, enum gl_type type, size_t size, int nuv) {
   return p;
 }
 
+int gl_index(lua_State *L, const char *field, int uv) {
+  const char *k = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(k, field) == 0) {
+    lua_getiuservalue(L, 1, uv);
+    return 1;
+  }
+  lua_getmetatable(L, 1);
+  lua_getfield(L, -1, "methods");
+  lua_pushvalue(L, 2);
+  lua_rawget(L, -2);
+  return 1;
+}
+
 int gl_done_waiting(lua_State *L, struct gl *S, struct gl_go *me, int e, bool now) {
   if (e != GOS_OK) return gl_failed(L, S, me, e, now);
   lua_pushboolean(L, 1);
@@ -67,8 +80,9 @@ static int counted_gc(lua_State *L) {
   return 0;
 }
 
-const struct gl_share gl_sync_shares[] = {
-    {GL_MUTEX, sizeof(struct mutex), retain, release}, {GL_WAITGROUP, sizeof(struct mutex), retain, release}, {0}};
+const struct gl_share gl_sync_shares[] = {{GL_MUTEX, sizeof(struct mutex), retain, release, NULL},
+                                          {GL_WAITGROUP, sizeof(struct mutex), retain, release, NULL},
+                                          {0}};
 
 /* ---- mutex ------------------------------------------------------------------------------------ */
 

@@ -31,7 +31,7 @@ static gos_ns period(lua_State *L, int idx) {
 }
 
 static gos_timer *new_core_timer(lua_State *L, struct gl *S, gos_ns d, bool repeat) {
-  if (S->ending) luaL_error(L, "gossamer: the Lua state is being closed");
+  gl_begin(L, S);
   gos_timer *t = gos_realm_timer(S->realm, d, repeat ? d : 0);
   if (!t) luaL_error(L, "not enough memory for a timer");
   return t;
@@ -191,7 +191,7 @@ static int after_func(lua_State *L) {
   gos_ns d = gl_duration(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   gl_self(L, S);
-  if (S->ending) return luaL_error(L, "gossamer: the Lua state is being closed");
+  gl_begin(L, S);
   int n = lua_gettop(L) - 2;
   struct timer *t = new_timer(L);
   int idx = 3;
@@ -237,21 +237,8 @@ static int timer_reset(lua_State *L) {
   return 1;
 }
 
-/* timer.C, or a method. */
-static int timer_index(lua_State *L) {
-  struct timer *t = check_timer(L);
-  const char *k = lua_tostring(L, 2);
-  if (k && strcmp(k, "C") == 0) {
-    if (t->calls) return 0;
-    lua_getiuservalue(L, 1, CHANNEL);
-    return 1;
-  }
-  lua_getmetatable(L, 1);
-  lua_getfield(L, -1, "methods");
-  lua_pushvalue(L, 2);
-  lua_rawget(L, -2);
-  return 1;
-}
+/* Of after_func there is no C: nil. */
+static int timer_index(lua_State *L) { return gl_index(L, "C", check_timer(L)->calls ? 0 : CHANNEL); }
 
 static int timer_gc(lua_State *L) {
   struct timer *t = lua_touserdata(L, 1);

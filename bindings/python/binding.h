@@ -202,6 +202,8 @@ PyObject *go_done(PyObject *g);
 void go_site_of(PyObject *code, int lasti, char *buf, size_t n);
 /* Reports what nobody collected; at exit. */
 void go_report_all(void);
+/* In a fork's child: the others are gone, mine is the main goroutine. NULL: that of before. Memory only. */
+void go_after_fork(goroutine *mine);
 /* "goroutine 7 [name]: unhandled exception (created ...)" */
 PyObject *go_headline(PyObject *g);
 /* The goroutine that was to report late exceptions could not start. */
@@ -251,9 +253,17 @@ static inline void slow_begins(struct state *st) {
 }
 extern PyMethodDef slow_methods[];
 
+/* ---- trace.c: threading.settrace(), setprofile() --------------------------------------------- */
+extern bool trace_asked;
+/* For a goroutine that begins, on its thread state. May run Python code; leaves no exception. */
+void trace_begin(void);
+int trace_init(PyObject *module);
+
 /* ---- report.c: what becomes of an exception that nobody collects ---------------------------- */
 /* May run Python code; leaves no exception. */
 void report_exception(PyObject *g, PyObject *error);
+/* Lets the others end the reports they are at, for a second at most. */
+void report_finish(void);
 extern PyMethodDef report_methods[];
 
 /* ---- bridge.c ------------------------------------------------------------------------------- */

@@ -315,6 +315,7 @@ PyObject *chan_of(PyObject *source) {
        "drained. A task that is cancelled has received nothing."},                                                     \
   {                                                                                                                    \
     "try_recv", METHOD(chan_try_recv), METH_FASTCALL | METH_KEYWORDS,                                                  \
+        "try_recv($self, default=...)\n--\n\n"                                                                         \
         "A value if one is ready, else default; without default WouldBlock is raised. A channel that is closed\n"      \
         "and drained raises ChanClosed. Go: select with default."                                                      \
   }

@@ -9,6 +9,10 @@
 #include "internal/pycore_interp.h"
 #include "internal/pycore_pystate.h"
 #include "internal/pycore_runtime.h"
+#if PY_VERSION_HEX >= 0x030E0000
+#include "internal/pycore_interpframe.h"
+#include "internal/pycore_tstate.h"
+#endif
 #include <link.h>
 
 struct compat compat;
@@ -23,14 +27,17 @@ static struct _gil_runtime_state *gil(PyInterpreterState *interp) {
 #endif
 }
 
+#if PY_VERSION_HEX < 0x030E0000
 /* The key moved out of a sub-structure in 3.12. */
-static pthread_key_t gilstate_key(void) {
+static bool find_gilstate(PyThreadState *ts) {
 #if PY_VERSION_HEX >= 0x030C0000
-  return _PyRuntime.autoTSSkey._key;
+  compat.gilstate = _PyRuntime.autoTSSkey._key;
 #else
-  return _PyRuntime.gilstate.autoTSSkey._key;
+  compat.gilstate = _PyRuntime.gilstate.autoTSSkey._key;
 #endif
+  return compat_bound() == ts;
 }
+#endif
 
 bool compat_on_main_thread(void) { return PyThread_get_thread_ident() == _PyRuntime.main_thread; }
 
@@ -56,16 +63,17 @@ static bool find_gil(PyThreadState *ts) {
 struct tls_search {
   char *tp;
   PyThreadState *ts;
+  bool stays; /* look for the one that keeps it instead: 3.14's PyGILState */
   ptrdiff_t offset;
   int found;
 };
 
-static bool follows_gil(void *word, PyThreadState *ts) {
+static bool is_it(const struct tls_search *s, void *word) {
   void *volatile *w = word;
   PyEval_SaveThread();
-  bool gone = *w == NULL;
-  PyEval_RestoreThread(ts);
-  return gone && *w == ts;
+  bool stays = *w == s->ts, gone = *w == NULL;
+  PyEval_RestoreThread(s->ts);
+  return (s->stays ? stays : gone) && *w == s->ts;
 }
 
 static int search_object(struct dl_phdr_info *info, size_t size, void *u) {
@@ -77,7 +85,7 @@ static int search_object(struct dl_phdr_info *info, size_t size, void *u) {
     for (size_t o = 0; o + sizeof(void *) <= info->dlpi_phdr[i].p_memsz; o += sizeof(void *)) {
       ptrdiff_t offset = block + o - s->tp;
       if (offset < -65536 || offset > 65536 || *(void **)(block + o) != s->ts) continue;
-      if (follows_gil(block + o, s->ts)) s->offset = offset, s->found++;
+      if (is_it(s, block + o)) s->offset = offset, s->found++;
     }
   }
   return 0;
@@ -94,7 +102,7 @@ static void *check_thread(void *u) {
   PyThreadState *ts = compat_ts_new(c->interp);
   if (!ts) return NULL;
   PyEval_RestoreThread(ts);
-  c->same = *compat_current() == ts;
+  c->same = *compat_current() == ts && compat_bound() == ts;
   PyThreadState_Clear(ts);
   PyThreadState_DeleteCurrent();
   return NULL;
@@ -108,14 +116,20 @@ static bool same_everywhere(PyInterpreterState *interp) {
   Py_END_ALLOW_THREADS return c.same;
 }
 
-static bool find_current(PyThreadState *ts) {
-  compat.current = 0;
-  struct tls_search s = {(char *)compat_current(), ts, 0, 0};
+static bool find_word(PyThreadState *ts, bool stays, ptrdiff_t *offset) {
+  struct tls_search s = {(char *)compat_word(0), ts, stays, 0, 0};
   dl_iterate_phdr(search_object, &s);
-  if (s.found != 1) return false;
-  compat.current = s.offset;
-  return same_everywhere(ts->interp);
+  *offset = s.offset;
+  return s.found == 1;
 }
+
+static bool find_current(PyThreadState *ts) {
+  return find_word(ts, false, &compat.current) && same_everywhere(ts->interp);
+}
+
+#if PY_VERSION_HEX >= 0x030E0000
+static bool find_gilstate(PyThreadState *ts) { return find_word(ts, true, &compat.gilstate); }
+#endif
 #else
 static bool find_current(PyThreadState *ts) {
   (void)ts;
@@ -143,8 +157,7 @@ static bool swap_works(PyThreadState *ts) {
 int compat_init(const char **why) {
   PyThreadState *ts = PyThreadState_Get();
   *why = NULL;
-  compat.gilstate = gilstate_key();
-  if (ts != PyGILState_GetThisThreadState() || pthread_getspecific(compat.gilstate) != ts) {
+  if (ts != PyGILState_GetThisThreadState() || !find_gilstate(ts)) {
     PyErr_SetString(PyExc_ImportError, "gossamer: this build of CPython keeps PyGILState elsewhere");
     return -1;
   }
@@ -173,10 +186,9 @@ static PyThreadState *ts_new(PyInterpreterState *interp) {
 }
 
 PyThreadState *compat_ts_new(PyInterpreterState *interp) {
-  void *mine = pthread_getspecific(compat.gilstate);
-  PyThreadState *ts = ts_new(interp);
+  PyThreadState *mine = compat_bound(), *ts = ts_new(interp);
   if (!ts) return NULL;
-  if (mine) pthread_setspecific(compat.gilstate, mine);
+  if (mine) compat_bind(mine);
 #if PY_VERSION_HEX >= 0x030C0000
   ts->_status.bound_gilstate = 1; /* whoever makes it current keeps PyGILState in step (compat_swap) */
 #endif
@@ -196,16 +208,81 @@ void compat_ts_free(PyThreadState *ts) {
   PyThreadState_Delete(ts);
 }
 
+#if PY_VERSION_HEX >= 0x030E0000
+/* 3.14 compares the stack pointer with bounds, which it takes from the thread where nobody sets them. 3.14.0 has no call
+   for that; its fields stand before any that moved since. */
+extern int PyUnstable_ThreadState_SetStackProtection(PyThreadState *, void *, size_t) __attribute__((weak));
+
+void compat_ts_stack(PyThreadState *ts, char *lo, char *hi) {
+  if (PyUnstable_ThreadState_SetStackProtection) {
+    if (PyUnstable_ThreadState_SetStackProtection(ts, lo, (size_t)(hi - lo)) == 0) return;
+    PyErr_Clear(); /* smaller than it likes */
+  }
+  _PyThreadStateImpl *t = (_PyThreadStateImpl *)ts;
+  uintptr_t margin = (uintptr_t)(hi - lo) < 4 * 16384 ? (uintptr_t)(hi - lo) / 4 : 16384;
+  t->c_stack_top = (uintptr_t)hi;
+  t->c_stack_hard_limit = (uintptr_t)lo + margin;
+  t->c_stack_soft_limit = (uintptr_t)lo + 2 * margin;
+}
+#else
 /* 3.12 and 3.13 count C recursion apart; one unit has been seen to take up to 1,700 bytes
    (sorted() calling __lt__ calling sorted()). 3.11 has only the limit of Python recursion, within
    which that same case takes 2.5 MiB; all others that were tried stay below 1 MiB. */
-void compat_ts_stack(PyThreadState *ts, size_t stack) {
+void compat_ts_stack(PyThreadState *ts, char *lo, char *hi) {
 #if PY_VERSION_HEX >= 0x030C0000
+  size_t stack = (size_t)(hi - lo);
   int limit = stack / 2000 < 1000000 ? (int)(stack / 2000) : 1000000;
   if (ts->c_recursion_remaining > limit) ts->c_recursion_remaining = limit;
 #else
-  (void)ts, (void)stack;
+  (void)ts, (void)lo, (void)hi;
 #endif
+}
+#endif
+
+/* ---- data stacks ------------------------------------------------------------------------
+ * CPython adds and frees a chunk of CHUNK bytes whenever the calls of a thread cross the end of one, by mmap and munmap:
+ * 4 to 10 us for each call in a loop that happens to do so. So a few are kept. The arena allocator is what
+ * it gets them from; arenas for objects are far larger. */
+enum { CHUNK = 16384, KEPT = 64 };
+static struct {
+  PyObjectArenaAllocator from; /* who really allocates */
+  void *kept[KEPT];
+  int n;
+  bool busy; /* interpreters with a GIL of their own may come at once; who finds it busy does without */
+} chunks;
+
+static void *chunk_alloc(void *ctx, size_t size) {
+  (void)ctx;
+  void *p = NULL;
+  if (size == CHUNK && !__atomic_test_and_set(&chunks.busy, __ATOMIC_ACQUIRE)) {
+    if (chunks.n) p = chunks.kept[--chunks.n];
+    __atomic_clear(&chunks.busy, __ATOMIC_RELEASE);
+  }
+  return p ? p : chunks.from.alloc(chunks.from.ctx, size);
+}
+
+static void chunk_free(void *ctx, void *p, size_t size) {
+  (void)ctx;
+  if (size < CHUNK) return; /* of compat_ts_frames */
+  if (size == CHUNK && !__atomic_test_and_set(&chunks.busy, __ATOMIC_ACQUIRE)) {
+    if (chunks.n < KEPT) chunks.kept[chunks.n++] = p, p = NULL;
+    __atomic_clear(&chunks.busy, __ATOMIC_RELEASE);
+  }
+  if (p) chunks.from.free(chunks.from.ctx, p, size);
+}
+
+void compat_frames_init(void) {
+  PyObject_GetArenaAllocator(&chunks.from);
+  PyObject_SetArenaAllocator(&(PyObjectArenaAllocator){NULL, chunk_alloc, chunk_free});
+}
+
+void compat_ts_frames(PyThreadState *ts, char *at, size_t bytes) {
+  if (ts->datastack_chunk) return;
+  _PyStackChunk *c = (_PyStackChunk *)at;
+  *c = (_PyStackChunk){.previous = NULL, .size = bytes, .top = 0};
+  ts->datastack_chunk = c;
+  ts->datastack_top = &c->data[1]; /* the first word stays free: so CPython knows the chunk it must not drop */
+  ts->datastack_limit = (PyObject **)(at + bytes);
 }
 
 void compat_ts_reset(PyThreadState *ts) {
@@ -227,6 +304,38 @@ void compat_ts_reset(PyThreadState *ts) {
   if (ts->async_gen_finalizer) Py_CLEAR(ts->async_gen_finalizer);
   ts->coroutine_origin_tracking_depth = 0;
 }
+
+#if PY_VERSION_HEX >= 0x030C0000
+static bool unwatched; /* it may have changed at any time */
+
+static int note_change(PyDict_WatchEvent event, PyObject *dict, PyObject *key, PyObject *value) {
+  (void)event, (void)dict, (void)key, (void)value;
+  compat.changed = true; /* is about to be: who looks comes later */
+  return 0;
+}
+
+void compat_watch(PyObject *dict) {
+  int watcher = PyDict_AddWatcher(note_change);
+  compat.watched = dict;
+  compat.changed = true;
+  unwatched = watcher < 0 || PyDict_Watch(watcher, dict) < 0; /* there may be 8 in a process */
+  PyErr_Clear();
+}
+
+bool compat_watched(void) {
+  bool changed = compat.changed;
+  compat.changed = unwatched;
+  return changed;
+}
+#else
+void compat_watch(PyObject *dict) { compat.watched = dict; }
+
+bool compat_watched(void) {
+  bool changed = compat_watched_changed();
+  compat.version = ((PyDictObject *)compat.watched)->ma_version_tag;
+  return changed;
+}
+#endif
 
 long compat_threads(PyInterpreterState *interp) { return (long)interp->threads.count; }
 

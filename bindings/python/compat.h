@@ -17,19 +17,29 @@
 #if PY_VERSION_HEX < 0x030B0000
 #error "gossamer needs CPython 3.11 or newer"
 #endif
-#if PY_VERSION_HEX >= 0x030E0000
-#error "gossamer knows CPython 3.11, 3.12 and 3.13; this version is not supported yet"
+#if PY_VERSION_HEX >= 0x030F0000
+#error "gossamer knows CPython 3.11 to 3.14; this version is not supported yet"
 #endif
 #ifdef Py_GIL_DISABLED
 #error "gossamer moves goroutines between threads under the GIL: free-threaded builds are not supported"
 #endif
 
 extern struct compat {
-  pthread_key_t gilstate;          /* the key PyGILState_Ensure() looks at */
+#if PY_VERSION_HEX >= 0x030E0000
+  ptrdiff_t gilstate; /* offset of what PyGILState_Ensure() looks at from the thread pointer */
+#else
+  pthread_key_t gilstate; /* the key PyGILState_Ensure() looks at */
+#endif
   bool raw;                        /* thread states may be swapped without dropping the GIL */
   ptrdiff_t current;               /* 3.12+: offset of CPython's current thread state from the thread pointer */
   PyThreadState *volatile *holder; /* who held the GIL last; NULL: unknown */
   const volatile int *locked;      /* is the GIL taken? NULL: unknown */
+  PyObject *watched;               /* see compat_watch() */
+#if PY_VERSION_HEX >= 0x030C0000
+  bool changed;
+#else
+  uint64_t version;
+#endif
   volatile int *signals, *breaker; /* 3.11, 3.12: a signal waits; look at the flags soon. NULL: unknown */
 } compat;
 
@@ -42,10 +52,28 @@ bool compat_on_main_thread(void);
    thread's PyGILState alone, unless that has none yet. NULL: no memory. */
 PyThreadState *compat_ts_new(PyInterpreterState *interp);
 void compat_ts_free(PyThreadState *ts);
-/* Bounds C recursion so that it ends in RecursionError before a stack of this size does. */
-void compat_ts_stack(PyThreadState *ts, size_t stack);
+/* Bounds C recursion so that it ends in RecursionError before this stack does. */
+void compat_ts_stack(PyThreadState *ts, char *lo, char *hi);
+/* Calls of Python functions keep their frames in a data stack, apart from the C stack: by default 16 KiB from
+   the system, one page of which is always touched. These bytes serve first, until ts is freed, which leaves them
+   alone. For a state that has not run yet; compat_frames_init() was called. */
+void compat_ts_frames(PyThreadState *ts, char *at, size_t bytes);
+void compat_frames_init(void);
 /* Forgets what one goroutine left behind (locals, context, tracing) before the next one. */
 void compat_ts_reset(PyThreadState *ts);
+
+/* Watches a dictionary that lives for ever; the only one. */
+void compat_watch(PyObject *dict);
+/* Has it been changed since the last compat_watched()? Before the first: yes. */
+static inline bool compat_watched_changed(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+  return compat.changed;
+#else
+  return ((PyDictObject *)compat.watched)->ma_version_tag != compat.version;
+#endif
+}
+/* The same, and notes that it has been seen. */
+bool compat_watched(void);
 
 /* Threads that the threading module started and that still live. */
 long compat_threads(PyInterpreterState *interp);
@@ -75,7 +103,8 @@ static inline bool compat_attached(PyThreadState *ts) {
 }
 
 #if PY_VERSION_HEX >= 0x030C0000
-static inline PyThreadState *volatile *compat_current(void) {
+/* A thread-local word of CPython's own on this thread. Never kept over a switch. */
+static inline PyThreadState *volatile *compat_word(ptrdiff_t offset) {
   char *tp;
 #if defined(__x86_64__)
   __asm__ volatile("mov %%fs:0, %0" : "=r"(tp));
@@ -84,9 +113,37 @@ static inline PyThreadState *volatile *compat_current(void) {
 #else
   tp = __builtin_thread_pointer();
 #endif
-  return (PyThreadState *volatile *)(tp + compat.current);
+  return (PyThreadState *volatile *)(tp + offset);
 }
+static inline PyThreadState *volatile *compat_current(void) { return compat_word(compat.current); }
 #endif
+
+/* What PyGILState_Ensure() finds on this thread: a key's value, since 3.14 a thread-local word. */
+static inline void compat_bind(PyThreadState *ts) {
+#if PY_VERSION_HEX >= 0x030E0000
+  *compat_word(compat.gilstate) = ts;
+#else
+  pthread_setspecific(compat.gilstate, ts);
+#endif
+}
+static inline PyThreadState *compat_bound(void) {
+#if PY_VERSION_HEX >= 0x030E0000
+  return *compat_word(compat.gilstate);
+#else
+  return pthread_getspecific(compat.gilstate);
+#endif
+}
+
+/* 3.13+: does ts hold the GIL? A field of its own since 3.14. */
+static inline void compat_holds_gil(PyThreadState *ts, int holds) {
+#if PY_VERSION_HEX >= 0x030E0000
+  ts->holds_gil = holds;
+#elif PY_VERSION_HEX >= 0x030D0000
+  ts->_status.holds_gil = holds;
+#else
+  (void)ts, (void)holds;
+#endif
+}
 
 /* Makes to the current thread state and gives the one that was. The GIL is kept where
    compat.raw is set: the public call of 3.12 and later drops and retakes it, which beside
@@ -101,9 +158,9 @@ static inline PyThreadState *compat_swap(PyThreadState *to) {
     from->_status.active = 0;
 #if PY_VERSION_HEX >= 0x030D0000
     from->state = 0; /* _Py_THREAD_DETACHED */
-    from->_status.holds_gil = 0;
+    compat_holds_gil(from, 0);
     to->state = 1; /* _Py_THREAD_ATTACHED */
-    to->_status.holds_gil = 1;
+    compat_holds_gil(to, 1);
 #endif
     to->_status.active = 1;
     to->_status.bound_gilstate = 1;
@@ -121,7 +178,7 @@ static inline PyThreadState *compat_swap(PyThreadState *to) {
   } else
 #endif
     from = PyThreadState_Swap(to);
-  pthread_setspecific(compat.gilstate, to);
+  compat_bind(to);
   return from;
 }
 

@@ -23,7 +23,9 @@ struct goroutine {
   uint64_t creator;
   gos_ns died; /* with an exception */
   int lasti;
+  int joiners; /* in join(): they will collect */
   bool ended, collected, is_main;
+  bool behind; /* it stayed in the process that forked */
   bool orphan; /* its last reference is that of uncollected */
   Py_ssize_t nargs;
   PyObject *args[1]; /* [0] is the callee's to use; then arguments, then keyword values */
@@ -165,18 +167,28 @@ PyObject *go_headline(PyObject *o) {
                               by, *site ? " at " : "", site);
 }
 
-/* Those that died before then. What is left: when the next one's time comes, GOS_FOREVER: none. */
+/* Those that died before then; not those whose joiner has not come to run since, unless it never will (GOS_FOREVER).
+   What is left: when the next one's time comes, GOS_FOREVER: none. */
 static gos_ns report_older(gos_ns than) {
-  for (goroutine *g = uncollected.next; g != &uncollected; g = uncollected.next) {
-    if (g->died > than) return g->died;
+  enum { LATER = 100 * 1000 * 1000 };
+  gos_ns left = GOS_FOREVER;
+  goroutine *next;
+  for (goroutine *g = uncollected.next; g != &uncollected; g = next) {
+    next = g->next;
+    if (g->died > than) return g->died < left ? g->died : left;
+    if (g->joiners && than != GOS_FOREVER) {
+      left = than + LATER;
+      continue;
+    }
     bool orphan = g->orphan;
     g->orphan = false;
     Py_INCREF(g);
     report(g);
     Py_DECREF(g);
     if (orphan) Py_DECREF(g);
+    next = uncollected.next; /* Python code has run */
   }
-  return GOS_FOREVER;
+  return left;
 }
 void go_report_all(void) { report_older(GOS_FOREVER); }
 
@@ -198,6 +210,20 @@ static void grace_start(gos_ns d) {
     grace_runs = gos_timer_reset(grace, d) >= 0;
   else
     grace_runs = (grace = gos_realm_after_func(realm, d, grace_over, NULL)) != NULL;
+}
+void go_after_fork(goroutine *mine) {
+  for (goroutine *g = live.next, *next; g != &live; g = next) {
+    next = g->next;
+    list_remove(g); /* the scheduler's reference is gone with it */
+    if (g == mine) continue;
+    g->state = NULL;
+    g->ended = g->behind = true;
+  }
+  for (goroutine *g = uncollected.next; g != &uncollected; g = g->next) g->collected = true; /* the parent reports it */
+  grace_runs = false;
+  if (!mine) return;
+  mine->is_main = true;
+  main_object = mine;
 }
 void go_grace_failed(void) { grace_runs = false; }
 
@@ -256,6 +282,7 @@ static void run(goroutine *g, struct state *st) {
     ts->context_ver++;
     g->context = NULL;
   }
+  if (UNLIKELY(trace_asked || compat_watched_changed())) trace_begin();
   PyObject *result =
       PyObject_Vectorcall(g->fn, g->args + 1, (size_t)g->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, g->kwnames);
   if (UNLIKELY(!result) && PyErr_ExceptionMatches(goexit_type)) {
@@ -265,7 +292,7 @@ static void run(goroutine *g, struct state *st) {
   PyObject *error = result ? NULL : compat_take_exception();
   drop_call(g);
   compat_ts_reset(ts);
-  if (UNLIKELY(realm_gone()) && !state_here) { /* the child of a fork() in this goroutine: its only thread ends here */
+  if (UNLIKELY(st->kind == MAIN || (realm_gone() && !state_here))) { /* in the child of a fork() here: its end */
     g->error = error;
     g->ended = true;
     report(g);
@@ -439,6 +466,9 @@ PyObject *go_interrupt_type(void) {
 }
 
 static PyObject *outcome(goroutine *g) {
+  if (UNLIKELY(g->behind))
+    return PyErr_Format(PyExc_RuntimeError, "goroutine %llu stayed in the parent process",
+                        (unsigned long long)gos_g_id(g->h));
   if (LIKELY(!g->error)) return Py_NewRef(g->result ? g->result : Py_None);
   collected(g);
   PyErr_SetObject((PyObject *)Py_TYPE(g->error), g->error);
@@ -453,7 +483,9 @@ static PyObject *goroutine_join(goroutine *g, PyObject *const *args, Py_ssize_t 
     return PyErr_Format(PyExc_RuntimeError, "a goroutine cannot join itself");
   if (UNLIKELY(nargs || kwnames) && read_wait("join", args, nargs, kwnames, 0, &w) < 0) return NULL;
   int e = GOS_OK;
+  g->joiners++;
   if (!g->ended || (state_here && (w.given || wait_ambient))) WAIT(e, &w, until, gos_join(g->h, until));
+  g->joiners--;
   if (UNLIKELY(e < 0)) return wait_failed(e, &w, "join timed out");
   wait_done(&w);
   if (UNLIKELY(!g->ended)) native_settle();
@@ -819,7 +851,7 @@ static PyType_Spec using_spec = {"gossamer._gossamer._Go", sizeof(go_object), 0,
 
 int go_init(PyObject *m) {
   goexit_type = PyErr_NewException("gossamer._gossamer._Goexit", PyExc_BaseException, NULL);
-  if (!goexit_type) return -1;
+  if (!goexit_type || PyModule_AddObjectRef(m, "_Goexit", goexit_type) < 0) return -1;
   if (!(Goroutine_type = add_type(m, &spec, NULL)) || !(Go_type = add_type(NULL, &using_spec, NULL))) return -1;
   go_object *go = go_alloc();
   if (!go) return -1;

@@ -100,7 +100,10 @@ static int sleep_until(gos_ns at, gos_ns until) {
 static int limiter_take(gos_limiter *l, int n, struct wait *w) {
   gos_reservation r;
   gos_ns latest = w->deadline, until_ctx = GOS_FOREVER;
-  if (wait_obeys(w)) gos_ctx_deadline(context_core(w->ctx), &until_ctx);
+  gos_ctx *x = wait_obeys(w) ? context_core(w->ctx) : NULL;
+  if (x && gos_ctx_err(x)) /* it takes nothing; what was given back too late would be lost */
+    return gos_limiter_wait_ctx(l, n, x) == GOS_INVAL ? GOS_INVAL : ENDED;
+  if (x) gos_ctx_deadline(x, &until_ctx);
   if (until_ctx < latest) latest = until_ctx;
   int e = gos_limiter_reserve(l, n, &r);
   if (e < 0) return e;

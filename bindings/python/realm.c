@@ -15,6 +15,9 @@
 /* Address space of a goroutine's C stack; only touched pages take memory. The deepest C
    recursion that CPython's own limits allow fits (3.12+ by compat_ts_stack). */
 enum { STACK = 1 << 20 };
+/* Of these, at the top, for the frames of Python functions: with what a waiting goroutine has on its C stack
+   (1,400 bytes in recv, 2,500 in select, up to 900 more so that stacks do not share cache lines) it is one page. */
+enum { FRAMES = 1024 };
 
 __thread struct state *state_here __attribute__((tls_model("initial-exec")));
 gos_realm *realm;
@@ -24,7 +27,8 @@ static struct state *collecting; /* runs the collector, and finalizers it calls 
 
 static struct {
   PyInterpreterState *interp;
-  struct state main;
+  struct state first, *main;    /* main: the first, or in a fork's child what forked */
+  struct state *kept;           /* that, until the child's first use of the runtime */
   struct state *spare;          /* states of freed fibers; GIL */
   struct state *volatile loops; /* pushed to without the GIL, never shrinks */
   pthread_key_t ending;         /* frees the state of a thread that ends */
@@ -61,7 +65,7 @@ static void host_attach(void *u, void *state) {
   (void)u;
   struct state *st = state;
   PyEval_RestoreThread(st->ts);
-  if (st->kind != THREAD) pthread_setspecific(compat.gilstate, st->ts);
+  if (st->kind != THREAD) compat_bind(st->ts);
 #if PY_VERSION_HEX >= 0x030C0000
   if (compat.raw && *compat_current() != st->ts)
     Py_FatalError("gossamer: CPython's current thread state is elsewhere on this thread");
@@ -75,7 +79,7 @@ static void host_detach(void *u, void *state) {
   st->ts = PyEval_SaveThread();
 }
 
-static void *host_fiber_new(void *u, char *lo, char *hi) {
+static void *host_fiber_new(void *u, char *lo, char **hi) {
   (void)u;
   struct state *st = rt.spare;
   if (st)
@@ -93,7 +97,9 @@ static void *host_fiber_new(void *u, char *lo, char *hi) {
   st->root = st->ts;
   st->ts->thread_id = st->number;
   st->identity = rt.identities ? st->number : 0;
-  compat_ts_stack(st->ts, (size_t)(hi - lo));
+  *hi -= FRAMES + (uintptr_t)*hi % sizeof(void *);
+  compat_ts_frames(st->ts, *hi, FRAMES);
+  compat_ts_stack(st->ts, lo, *hi);
   return st;
 }
 
@@ -135,13 +141,13 @@ static int host_stuck(void *u, void *state, gos_ns age) {
 
 static int host_pending(void *u) {
   (void)u;
-  return rt.main_handles_signals && compat_signal_waits(rt.main.root);
+  return rt.main_handles_signals && compat_signal_waits(rt.main->root);
 }
 
 unsigned long realm_thread_number(void) { return identity_new(); }
 
 static bool is_ours(PyThreadState *ts) {
-  if (ts == rt.main.root || identity_is_ours(ts->thread_id)) return true;
+  if (ts == rt.main->root || identity_is_ours(ts->thread_id)) return true;
   for (struct state *l = __atomic_load_n(&rt.loops, __ATOMIC_ACQUIRE); l; l = l->next)
     if (l->root == ts) return true;
   return false;
@@ -188,7 +194,7 @@ static int start_here(void) {
       .size = sizeof h,
       .language = "Python",
       .stack = STACK,
-      .main_state = &rt.main,
+      .main_state = &rt.first,
       /* Without the raw swap the GIL is open for a moment in each switch, and without identities main must
        not leave its thread: then only the home thread runs goroutines. */
       .flags = compat.raw && rt.identities ? 0 : GOS_HOST_PINNED,
@@ -205,12 +211,13 @@ static int start_here(void) {
       .site = host_site,
   };
   PyThreadState *ts = PyThreadState_Get();
-  rt.main = (struct state){.kind = MAIN, .ts = ts, .root = ts, .identity = identity_real()};
+  rt.first = (struct state){.kind = MAIN, .ts = ts, .root = ts, .identity = identity_real()};
+  rt.main = &rt.first;
   rt.main_handles_signals = compat_on_main_thread();
   int e = GOS_OK;
   realm = gos_realm_new(&h, &e);
   if (!realm) return e;
-  here(&rt.main);
+  here(&rt.first);
   return GOS_OK;
 }
 
@@ -296,15 +303,30 @@ static int enter_as_thread(void) {
 }
 
 struct state *realm_main_state(void) {
-  return &rt.main;
+  return rt.main;
 }
 bool realm_gone(void) { return rt.closed || rt.forked; }
 
-int realm_enter_slow(void) {
-  if (rt.forked) {
-    PyErr_SetString(PyExc_RuntimeError, "gossamer does not run in a forked child process: start a new one (spawn)");
+/* The child's first use: what forked is its main goroutine, and needs a loop to leave its thread to. CPython has
+   deleted all other thread states; of the loops only this thread's will be used again. */
+static int revive(void) {
+  PyThreadState *ts = compat_ts_new(rt.interp);
+  if (!ts) {
+    PyErr_NoMemory();
     return -1;
   }
+  for (struct state *l = rt.loops; l; l = l->next) l->ts = l->root = ts;
+  here(rt.kept);
+  rt.kept = NULL;
+  return 0;
+}
+
+int realm_enter_slow(void) {
+  if (rt.forked) {
+    PyErr_SetString(PyExc_RuntimeError, "gossamer: this process was forked by a thread that is no goroutine");
+    return -1;
+  }
+  if (rt.kept && compat_on_main_thread()) return revive();
   if (rt.closed) {
     PyErr_SetString(PyExc_RuntimeError, "the program is ending: gossamer is closed");
     return -1;
@@ -361,19 +383,30 @@ static int watch_collector(PyObject *module) {
 /* ---- the end -------------------------------------------------------------------------------- */
 static PyObject *close_realm(PyObject *self, PyObject *ignored) {
   (void)self, (void)ignored;
-  if (!realm || realm_gone()) Py_RETURN_NONE;
+  if (!realm || realm_gone() || rt.kept) Py_RETURN_NONE;
   native_settle();
   go_report_all();
+  report_finish();
   rt.closed = true;
   gos_realm_close(realm);
   state_here = NULL;
   Py_RETURN_NONE;
 }
 
+/* In the child, before CPython does its part: memory only. */
 static void after_fork(void) {
-  if (!realm) return;
-  rt.forked = true;
+  if (!realm || rt.closed) return;
+  struct state *me = state_here ? state_here : rt.kept;
   state_here = NULL; /* the identity stays: locks that are held know their owner by it */
+  rt.forked |= !me || me->kind == THREAD;
+  if (rt.forked) return;
+  me->kind = MAIN;
+  rt.main = rt.kept = me;
+  rt.main_handles_signals = true;
+  realm_sliced = home_slices = false;
+  collecting = NULL;
+  for (struct state *l = rt.loops; l; l = l->next) l->ts = l->root = NULL;
+  go_after_fork(me->g);
 }
 
 PyMethodDef realm_methods[] = {
@@ -396,6 +429,7 @@ int realm_init(PyObject *module) {
                          "gossamer: %s; goroutines switch more slowly and a blocking call stops them all", why) < 0)
       return -1;
   }
+  compat_frames_init();
   rt.identities = identity_install();
   if (!rt.identities && PyErr_WarnEx(PyExc_RuntimeWarning,
                                      "gossamer: goroutines have no thread identity in this build of CPython: "

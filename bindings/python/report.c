@@ -44,9 +44,22 @@ static _Noreturn void end_program(void) {
   _exit(2);
 }
 
+static int under_way; /* reports that wait for the hook, or for stderr */
+
 void report_exception(PyObject *g, PyObject *error) {
+  under_way++;
   if (!call_hook(g, error)) print(g, error);
   if (crash) end_program();
+  under_way--;
+}
+
+void report_finish(void) {
+  enum { STEP = 1000 * 1000, PATIENCE = 1000 * STEP };
+  if (!under_way || realm_enter() < 0) {
+    PyErr_Clear();
+    return;
+  }
+  for (gos_ns end = gos_now() + PATIENCE; under_way && gos_now() < end;) gos_sleep(STEP);
 }
 
 static PyObject *set_panic(PyObject *self, PyObject *args, PyObject *kw) {

@@ -302,7 +302,8 @@ typedef struct gos_cond {
 } gos_cond;
 /* Unlocks mu, waits for a signal, locks mu again. GOS_OK: signalled. GOS_TIMEDOUT, GOS_CANCELED,
    GOS_WOULDBLOCK (for GOS_NOW; mu was not even unlocked): not, and no signal was used up. Whatever
-   it gives mu is held again, but for GOS_PERM: mu was not locked, nothing happened. */
+   it gives mu is held again, but for GOS_PERM: mu was not locked, nothing happened; and perhaps for
+   GOS_DEADLOCK: who holds it may be asleep for ever. */
 int gos_cond_wait(gos_cond *c, gos_mutex *mu);
 int gos_cond_wait_dl(gos_cond *c, gos_mutex *mu, gos_ns deadline);
 /* The same with a read-write lock held for writing, or (_r) for reading. */
@@ -563,6 +564,8 @@ int gos_info_get(gos_g *g, gos_info *out, size_t size);
 int gos_foreach(int (*f)(const gos_info *info, void *u), void *u);
 /* Writes every goroutine with its state, wait reason and creation site. flags: 0. */
 int gos_dump(int fd, unsigned flags);
+/* GOS_DUMP_ON_SIGQUIT, from now on. */
+void gos_dump_on_sigquit(void);
 
 typedef struct gos_stats {
   uint32_t size;

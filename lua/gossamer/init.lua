@@ -4,6 +4,10 @@
 --
 -- SPDX-License-Identifier: Apache-2.0
 
+if _VERSION ~= "Lua 5.4" then
+  local jit = rawget(_G, "jit")
+  error(("gossamer is for Lua 5.4, not for %s"):format(jit and jit.version or _VERSION), 0)
+end
 local native = require "gossamer.native"
 
 local gos = {}

@@ -20,6 +20,7 @@
 
 ---@class gossamer
 ---@field atomic gossamer.atomic
+---@field _VERSION string of the library
 ---@field null gossamer.null stands for nil in channels, which cannot carry nil
 ---@field nilchan gossamer.Chan Go's nil channel: send and receive wait for ever; never ready in a select
 ---@field net gossamer.net sockets, names and pipes
@@ -28,6 +29,8 @@
 local gos = {}
 
 ---@class gossamer.null
+
+-- ---- goroutines ------------------------------------------------------------------------------------
 
 ---@class gossamer.options
 ---@field [1] function the function; its arguments follow
@@ -88,6 +91,15 @@ function gos.goroutines() end
 ---@field wakes integer
 ---@field stacks integer
 ---@field stack_bytes integer address space of the stacks
+---@field max_threads integer at most so many
+---@field idle_procs integer
+---@field spinning integer threads that look for work
+---@field runqueue integer C goroutines in the global queue
+---@field timers integer pending, of C goroutines
+---@field frozen integer C goroutines whose stacks are frozen
+---@field frozen_bytes integer what is kept of those stacks
+---@field thawed integer
+---@field trapped integer of these, because somebody else touched the stack
 ---@field anchored integer values in channels, goroutines and timers of this state
 
 --- The state's goroutines stay on its one thread anyway; these exist for programs that say so.
@@ -107,6 +119,10 @@ function gos.leaks(known) end
 --- What the runtime has done and has.
 ---@return gossamer.stats
 function gos.stats() end
+
+--- From now on SIGQUIT (Ctrl-\) prints every goroutine of the process, with what it waits for and where it was
+--- started, and ends the process with status 2, as in Go. Also: GOSSAMER_SIGQUIT=1 in the environment.
+function gos.dump_on_sigquit() end
 
 --- What happens to the error of a goroutine that nobody joins within a second: "report" (stderr, the
 --- default), a function (called in a goroutine of its own), or "crash": at once, unless somebody is
@@ -152,6 +168,8 @@ function Goroutine:traceback() end
 --- A copy of its labels.
 ---@return table<string, string>
 function Goroutine:labels() end
+
+-- ---- channels --------------------------------------------------------------------------------------
 
 ---@class gossamer.SendChan a channel to send to; `#ch` is the number of values inside
 local SendChan = {}
@@ -212,6 +230,8 @@ function Chan:sender() end
 ---@return gossamer.RecvChan
 function Chan:receiver() end
 
+-- ---- select ----------------------------------------------------------------------------------------
+
 ---@class gossamer.Case a case of select; may be used again
 
 ---@class gossamer.select
@@ -241,6 +261,8 @@ function gos.recv(ch, fn) end
 ---@param fn? fun(v: true) called when the case was chosen
 ---@return gossamer.Case
 function gos.send(ch, v, fn) end
+
+-- ---- time ------------------------------------------------------------------------------------------
 
 --- Waits, unless t ends it early. Go: `time.Sleep`.
 ---@param s number seconds
@@ -293,6 +315,8 @@ function Timer:stop() end
 ---@param s number seconds
 ---@return boolean pending
 function Timer:reset(s) end
+
+-- ---- contexts --------------------------------------------------------------------------------------
 
 ---@class gossamer.Context what may be given up together; at the end of a scope (`<close>`) it is cancelled
 local Context = {}
@@ -378,6 +402,8 @@ function Context:cancel(cause) end
 ---@param ... any
 ---@return fun(): boolean stop true: f will not run
 function Context:after_func(f, ...) end
+
+-- ---- locks and what is shared ----------------------------------------------------------------------
 
 ---@class gossamer.Mutex
 local Mutex = {}
@@ -706,6 +732,8 @@ function AtomicBool:swap(b) end
 ---@return boolean swapped
 function AtomicBool:cas(old, b) end
 
+-- ---- errgroup, semaphore, singleflight, limiter ----------------------------------------------------
+
 ---@class gossamer.errgroup
 ---@field limit? integer at most so many run at once
 ---@field errors? "first"|"all" what wait() gives: the first error (the default), or a table of all
@@ -863,6 +891,8 @@ function Reservation:delay() end
 --- It will not happen: gives back what no later reservation has built upon.
 function Reservation:cancel() end
 
+-- ---- signals ---------------------------------------------------------------------------------------
+
 --- Sends the names of these signals ("INT", "TERM", ...; others as numbers) to ch, which misses what it
 --- has no room for; none: all that can be caught. Errors: one cannot be caught. Go: `signal.Notify`.
 ---@param ch gossamer.SendChan
@@ -923,7 +953,7 @@ function gos.writable(fd, fn) end
 function gos.hook() end
 
 --- Undoes it; calls that wait come to their end.
----@return boolean was it in force?
+---@return boolean before was it in force?
 function gos.unhook() end
 
 --- Lets others run when a goroutine of this state computes for longer than a time slice; off at first. A
@@ -986,7 +1016,7 @@ function Stream:lines() end
 function Stream:buffered() end
 
 --- Writes all; other goroutines' writes do not come in between. SIGPIPE is never raised.
----@param data string
+---@param data string|gossamer.Buffer
 ---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"closed"|"timeout"|"canceled"|string why
@@ -1010,6 +1040,14 @@ function Stream:fd() end
 ---@param t? number seconds from now; nil: never
 ---@param which? "r"|"w"|"rw" reading, writing or both
 function Stream:set_deadline(t, which) end
+
+--- As `read`, into the buffer's first bytes: at least a byte, at most what it has room for.
+---@param b gossamer.Buffer
+---@param t? gossamer.t
+---@return integer|nil n
+---@return nil|"eof"|"closed"|"timeout"|"canceled"|string why
+---@return string|nil code
+function Stream:read_into(b, t) end
 
 ---@class gossamer.Conn: gossamer.Stream a connection
 local Conn = {}
@@ -1165,7 +1203,7 @@ function Packet:read(n, t) end
 function Packet:read_from(n, t) end
 
 --- Sends one to the other end of a connected socket.
----@param data string
+---@param data string|gossamer.Buffer
 ---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"closed"|"timeout"|"canceled"|string why
@@ -1173,7 +1211,7 @@ function Packet:read_from(n, t) end
 function Packet:write(data, t) end
 
 --- Sends one to that address. Go: `WriteTo`.
----@param data string
+---@param data string|gossamer.Buffer
 ---@param address string
 ---@param t? gossamer.t
 ---@return integer|nil n
@@ -1196,7 +1234,7 @@ function file.read(path, t) end
 
 --- Makes a file of data, in place of one that is there.
 ---@param path string
----@param data string
+---@param data string|gossamer.Buffer
 ---@param t? gossamer.t
 ---@return integer|nil n
 ---@return nil|"timeout"|"canceled"|string why
@@ -1304,7 +1342,7 @@ local process = {}
 function process.spawn(options) end
 
 ---@class gossamer.run: gossamer.spawn
----@field input? string for the program's stdin
+---@field input? string|gossamer.Buffer for the program's stdin
 
 ---@class gossamer.finished
 ---@field status integer exit status, or the number of the signal
@@ -1357,11 +1395,14 @@ function Process:stdout() end
 ---@return gossamer.Stream|nil
 function Process:stderr() end
 
+-- ---- isolates --------------------------------------------------------------------------------------
+
 ---@class gossamer.isolate_options
 ---@field [1] function the function; its arguments follow
 ---@field require? string[] modules that its state requires first
 ---@field name? string shown in reports
 ---@field labels? table<string, string> of the goroutine that waits for it
+---@field memory? integer bytes that its Lua state may use; see below
 
 --- Runs `f(...)` in a Lua state of its own, on a thread of its own, at the same time as this state.
 --- What it gives is a goroutine of this state that waits for it: `join` returns copies of f's results
@@ -1372,7 +1413,7 @@ function Process:stderr() end
 --- once stay so; metatables are NOT copied), Lua functions with their upvalues (shared ones stay
 --- shared), C functions by the name a loaded module has for them. An upvalue that holds a module's table
 --- is that module in the other state (required there), and the table of globals is that state's.
---- Channels, mutexes, wait groups, atomics and contexts (without their values and Lua causes) are not
+--- Channels, buffers, mutexes, wait groups, atomics and contexts (without their values and Lua causes) are not
 --- copied but shared. What cannot be sent is named: "cannot send msg.items[3].fn: upvalue 'f' is
 --- userdata"; so are coroutines, other userdata, tables nested more than 200 deep.
 ---
@@ -1384,10 +1425,68 @@ function Process:stderr() end
 --- its own. It ends when f does: goroutines that f has started and not joined vanish then. An isolate is
 --- not tied to the state that started it, but ends with the process, as goroutines do. `os.exit` in it
 --- ends the process. A signal handler, such as Ctrl-C's, never runs in it.
+---
+--- With `memory=` an allocation beyond that is "not enough memory" in that state, an error of f's unless f catches it,
+--- and harms nobody else. Stacks of goroutines in C, buffers and messages on their way do not count. A state
+--- with gossamer and nothing else has some 100,000 bytes.
+---
 --- Errors: "isolate: cannot send ...", "isolate: cannot start a thread: ...".
 ---@param f function|gossamer.isolate_options
 ---@param ... any
 ---@return gossamer.Goroutine
 function gos.isolate(f, ...) end
+
+-- ---- buffers ---------------------------------------------------------------------------------------
+
+--- Who gets a buffer of another state, from a channel say, has the same bytes, not a copy. `#b` is their number,
+--- `a == b` compares them, `tostring(b)` is a string of them.
+---@class gossamer.Buffer bytes that Lua states share
+local Buffer = {}
+
+--- A buffer of n zeros, or with the bytes of a string. Its size never changes; its memory lives as long as any
+--- state refers to it or to a slice of it. Positions count from 1, from the end if negative.
+---
+--- Nothing in a buffer is synchronised: a state that reads bytes while another writes them may see any mixture
+--- of both. Hand the buffer over (send it and write no more), or agree by a mutex, a wait group or an atomic.
+--- Goroutines of one state only take turns where they wait. Errors: "not enough memory for a buffer of n bytes".
+---@param from integer|string
+---@return gossamer.Buffer
+function gos.buffer(from) end
+
+--- A part of it as a string, cut to what there is. As `string.sub`.
+---@param i integer
+---@param j? integer -1
+---@return string
+function Buffer:sub(i, j) end
+
+--- All of it as a string.
+---@return string
+function Buffer:tostring() end
+
+--- Puts bytes at a position. Errors: they do not fit; then nothing has changed.
+---@param pos integer
+---@param data string|gossamer.Buffer
+---@return integer next the position after them
+function Buffer:set(pos, data) end
+
+--- Puts values there, as `string.pack` writes them. Alignment counts from pos. Errors: those of string.pack;
+--- they do not fit.
+---@param pos integer
+---@param fmt string
+---@param ... any
+---@return integer next the position after them
+function Buffer:pack(pos, fmt, ...) end
+
+--- Reads values there, as `string.unpack` does. Alignment counts from pos. Errors: those of string.unpack.
+---@param pos integer
+---@param fmt string
+---@return any ... the values, and the position after them
+function Buffer:unpack(pos, fmt) end
+
+--- The bytes from i to j as a buffer of their own: the same memory, not a copy. Errors: they are not all inside.
+---@param i integer
+---@param j? integer -1
+---@return gossamer.Buffer
+function Buffer:slice(i, j) end
 
 return gos

@@ -12,10 +12,17 @@ Durations are float seconds.
 """
 # SPDX-License-Identifier: Apache-2.0
 
+from . import _supported as _supported  # first: it says what is wrong where nothing else could
+
+# isort: split
+# The other modules import the backend that it chooses.
+from ._backend import backend as backend
+from ._backend import backend_features as backend_features
+
+# isort: split
 from . import atomic as atomic
 from . import context, errgroup, runtime, semaphore, sync
 from . import leakcheck as leakcheck
-from . import native as native
 from . import rate as rate
 from . import signal as signal
 from . import singleflight as singleflight
@@ -52,8 +59,11 @@ from ._gossamer import (
 from ._gossamer import (
     __version__ as __version__,
 )
+from ._installed import get_include, get_library
 from ._late import awaiting
-from .native import get_include, get_library
+
+if backend == "c":
+    from . import native as native
 
 __all__ = [
     "Canceled",
@@ -75,6 +85,8 @@ __all__ = [
     "after",
     "after_func",
     "awaiting",
+    "backend",
+    "backend_features",
     "context",
     "default",
     "errgroup",

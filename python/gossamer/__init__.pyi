@@ -10,6 +10,8 @@ from . import semaphore as semaphore
 from . import signal as signal
 from . import singleflight as singleflight
 from . import sync as sync
+from ._backend import backend as backend
+from ._backend import backend_features as backend_features
 from ._gossamer import Canceled as Canceled
 from ._gossamer import Case as Case
 from ._gossamer import Chan as Chan
@@ -63,6 +65,8 @@ __all__ = [
     "after",
     "after_func",
     "awaiting",
+    "backend",
+    "backend_features",
     "context",
     "default",
     "errgroup",

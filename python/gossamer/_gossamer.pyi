@@ -31,6 +31,7 @@ class Canceled(BaseException):
     cause: BaseException | None
 
 class DeadlineExceeded(Canceled): ...
+class _Goexit(BaseException): ...
 
 class _Chan:
     @property

@@ -1,6 +1,8 @@
 """Go's sync.Map, as a MutableMapping."""
 # SPDX-License-Identifier: Apache-2.0
 
+from __future__ import annotations
+
 from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from typing import Any, TypeVar, cast, overload
 

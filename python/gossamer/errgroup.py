@@ -1,8 +1,10 @@
 """Go's golang.org/x/sync/errgroup: goroutines that work on one thing, given up together."""
 # SPDX-License-Identifier: Apache-2.0
 
+import builtins
+
 from . import context
-from ._gossamer import _adopt, _origin, _reset_ambient, _Room, _set_ambient
+from ._gossamer import _adopt, _Goexit, _origin, _reset_ambient, _Room, _set_ambient
 
 __all__ = ["Group", "map"]
 
@@ -24,6 +26,8 @@ class Group:
     def __init__(self, limit=None, *, errors="first", parent=None):
         if errors not in ("first", "all"):
             raise ValueError(f'errors must be "first" or "all", not {errors!r}')
+        if errors == "all" and not hasattr(builtins, "BaseExceptionGroup"):
+            raise NotImplementedError('errors="all" needs the exception groups of Python 3.11')
         self._all = errors == "all"
         self._room = _Room()
         self._room.set_limit(limit)
@@ -80,6 +84,8 @@ class Group:
         _adopt(self.ctx)
         try:
             return fn(*args, **kwargs)
+        except _Goexit:
+            raise  # an end, but no error
         except BaseException as e:
             self._failed(e)
             raise
@@ -113,7 +119,7 @@ class Group:
             return BaseExceptionGroup("goroutines of the group failed", errors)
         first = next((e for e in errors if isinstance(e, (KeyboardInterrupt, SystemExit))), errors[0])
         more = len(errors) - 1
-        if more and not self._noted:
+        if more and not self._noted and hasattr(first, "add_note"):  # Python 3.11
             self._noted = True
             first.add_note(f"{more} more error{'s' if more > 1 else ''} in the group")
         return first

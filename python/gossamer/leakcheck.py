@@ -8,6 +8,8 @@ pytest plugin has a fixture and a mark for it.
 """
 # SPDX-License-Identifier: Apache-2.0
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import time

@@ -15,7 +15,7 @@ import re
 import sys
 from typing import Any
 
-from ._gossamer import Goroutine, _abi, _native_go, _native_library
+from ._gossamer import Goroutine, _abi, _native_go
 from ._gossamer import _native_buffer as buffer
 from ._gossamer import _native_float32 as float32
 from ._gossamer import _native_float64 as float64
@@ -27,6 +27,7 @@ from ._gossamer import _native_uint64 as uint64
 from ._gossamer import _NativeChan as Chan
 from ._gossamer import _NativeElem as Elem
 from ._gossamer import _NativePanic as Panic
+from ._installed import get_include, get_library
 
 __all__ = [
     "Chan",
@@ -118,16 +119,6 @@ def go(fn: Any, arg: Any = None, *, name: str | None = None, stack_size: int | N
 
 
 # ---- building against it ----------------------------------------------------------------------------------
-
-
-def get_include() -> str:
-    """The directory of gossamer.h, for the compiler."""
-    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
-
-
-def get_library() -> str:
-    """The libgossamer that this process runs, to be linked with: a file."""
-    return os.path.abspath(_native_library())
 
 
 def build_options(rpath: str | None = None) -> dict[str, list[str]]:

@@ -1,11 +1,12 @@
 """Go's runtime package: the scheduler's numbers, stacks, shutdown."""
 # SPDX-License-Identifier: Apache-2.0
 
+from __future__ import annotations
+
 import time
 from typing import NamedTuple
 
 from ._gossamer import (
-    Canceled,
     _lock_os_thread,
     _stats,
     free_stacks,
@@ -129,12 +130,12 @@ def shutdown(timeout: float | None = None) -> bool:
     for g in others:
         try:
             g.join(None if end is None else end - time.monotonic())
-        except TimeoutError:
-            if g.status != "dead":
+        except BaseException as e:
+            if e is g.exception():  # what it raised is its own affair; join() has collected it
+                continue
+            if isinstance(e, TimeoutError) and g.status == "dead":
+                continue
+            if isinstance(e, TimeoutError):
                 return False
-        except Canceled:
-            pass
-        except BaseException:  # what it raised is its own affair; join() has collected it
-            if g.status != "dead":  # not its exception: this wait was interrupted
-                raise
+            raise  # this wait was interrupted, perhaps just as g ended
     return True

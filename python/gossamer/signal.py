@@ -7,6 +7,8 @@ the channels; the next notify() for it takes it back, and both get it.
 """
 # SPDX-License-Identifier: Apache-2.0
 
+from __future__ import annotations
+
 import contextvars
 import os
 import signal as _signal

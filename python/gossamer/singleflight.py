@@ -1,9 +1,11 @@
 """Go's golang.org/x/sync/singleflight: what many ask for at once is done once."""
 # SPDX-License-Identifier: Apache-2.0
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from ._gossamer import Chan, RecvChan, go
 from ._map import Map
@@ -11,10 +13,13 @@ from ._map import Map
 __all__ = ["Group", "Result"]
 
 _T = TypeVar("_T")
-_P = ParamSpec("_P")
+if TYPE_CHECKING:
+    from typing import ParamSpec  # Python 3.10
+
+    _P = ParamSpec("_P")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Result(Generic[_T]):
     """What do_chan() sends. Go: singleflight.Result."""
 

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct host_state {
   struct host *h;
@@ -58,16 +59,20 @@ static void *host_thread_new(void *u) {
   h->threads++;
   return s;
 }
-static void *host_fiber_new(void *u, char *lo, char *hi) {
+/* What the host keeps on each stack, above what its goroutine uses. */
+static const char kept[64] = "the host's own until fiber_free";
+static void *host_fiber_new(void *u, char *lo, char **hi) {
   struct host *h = u;
-  CHECK(h->cur && lo < hi);
+  CHECK(h->cur && lo < *hi);
+  *hi -= sizeof kept;
+  memcpy(*hi, kept, sizeof kept);
   host_state *s = h->no_fibers ? NULL : h->pool;
   if (h->no_fibers) return NULL;
   if (s)
     h->pool = s->next;
   else
     s = host_state_new(h);
-  *s = (host_state){h, lo, hi, NULL};
+  *s = (host_state){h, lo, *hi, NULL};
   h->fibers++;
   return s;
 }
@@ -75,6 +80,7 @@ static void host_fiber_free(void *u, void *state) {
   struct host *h = u;
   host_state *s = state;
   CHECK(h->cur && h->cur != s && s->h == h);
+  CHECK(memcmp(s->hi, kept, sizeof kept) == 0);
   s->next = h->pool;
   h->pool = s;
   h->freed++;

@@ -24,6 +24,12 @@ static const char *count_g(gos_g *g, const char *where) {
   return NULL;
 }
 
+/* Threads that are locked to a goroutine sleep in no list. */
+static void count_locked(gos_g *g, void *n) {
+  uint8_t flags = g->flags;
+  if ((flags & GF_LOCKED) && g->status != G_FREE && g->m->pinned && g->m->in_list) ++*(int *)n;
+}
+
 const char *ex_check_queues(void) {
   const char *broken = NULL;
   nseen = 0;
@@ -50,6 +56,7 @@ const char *ex_check_queues(void) {
   n = 0;
   for (gosi_m *m = gosi_rt.idle_ms; m && !broken; m = m->link, n++)
     if (!m->in_list || m->p) broken = "an idle M is not idle";
+  if (!broken && n != gosi_rt.nidle_ms) gosi_g_visit(count_locked, &n);
   if (!broken && n != gosi_rt.nidle_ms) broken = "the number of idle Ms is wrong";
   if (!broken && gosi_rt.nspinning < 0) broken = "nspinning is negative";
   return broken;

@@ -163,10 +163,18 @@ static void pass_time(bool any) {
   expire();
 }
 
+/* The check calls the core, which must not be taken for a step. */
+static const char *checked(const char *(*check)(void)) {
+  X.on = false;
+  const char *broken = check();
+  X.on = true;
+  return broken;
+}
+
 /* Main rests: has everything else come to rest? The monitor naps for ever, and may still have to hand on. */
 static bool quiet(void) {
   gos_ns end = X.t[X.quiescing].deadline;
-  return X.next_deadline > end && (X.next_deadline > end + 50000000 || !ex_check_at_rest());
+  return X.next_deadline > end && (X.next_deadline > end + 50000000 || !checked(ex_check_at_rest));
 }
 
 static int choose(void) {
@@ -213,7 +221,7 @@ static void count_step(void) {
   X.now += STEP_NS;
   if (++X.steps > X.max_steps) ex_fail("livelock: no end after %llu steps", (unsigned long long)X.steps);
   if ((X.steps & 31) == 0) {
-    const char *broken = ex_check_queues();
+    const char *broken = checked(ex_check_queues);
     if (broken) ex_fail("%s", broken);
   }
   if (X.strategy == PCT && X.changes < 2 && X.steps >= X.next_change[X.changes])
@@ -423,6 +431,17 @@ char *ex_reserve(size_t n) {
   X.reserve_next += n;
   return memset(p, 0, n < 4096 * 4 ? n : 4096 * 4);
 }
+
+size_t ex_page_number(const char *p) { return (size_t)(p - reserve_at) / 4096; }
+bool ex_stack_in_use(const char *lo, const char *hi) {
+  for (int i = 0; i < X.nthreads; i++) {
+    const vthread *t = &X.t[i];
+    const char *sp = i == X.cur ? __builtin_frame_address(0) : t->ctx.sp;
+    if (t->state != ENDED && sp >= lo && sp < hi) return true;
+  }
+  return false;
+}
+int ex_current(void) { return X.cur; }
 
 /* ---- one schedule ------------------------------------------------------------------------------------------- */
 bool ex_has_sysmon(void) { return X.sysmon; }

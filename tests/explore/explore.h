@@ -25,6 +25,8 @@ void ex_nap(gos_ns d);
 int ex_thread_count(void);
 int ex_core_thread(void *(*fn)(void *), void *arg); /* for the core: may fail, as the seed says */
 char *ex_reserve(size_t n);
+size_t ex_page_number(const char *p);                 /* of a reserved page */
+bool ex_stack_in_use(const char *lo, const char *hi); /* some thread runs on it */
 
 /* ---- for scenarios ------------------------------------------------------------------------ */
 enum {
@@ -73,6 +75,10 @@ int ex_deadlocks(void); /* reports of the runtime so far; see ex_expect_deadlock
 void ex_expect_deadlock(void);
 /* A file descriptor of the scenario, 0 to 7: what it is ready for (GOS_READ, GOS_WRITE) from now on. */
 void ex_fd_ready(int fd, unsigned bits);
+/* The virtual thread that runs. */
+int ex_current(void);
+/* Would reading (writing) there end in a fault? Of pages that the core has protected or given back. */
+bool ex_page_closed(const void *p, bool writes);
 /* Everything has come to rest when it returns. */
 void ex_quiesce(void);
 /* Invariants of the scheduler's own structures (check.c). They hold at any point; at_rest ones

@@ -3,7 +3,9 @@
 #include "os/os.h"
 #include "explore.h"
 #include "netpoll/netpoll.h"
+#include "os/pages.h"
 #include <poll.h>
+#include <signal.h>
 
 void gosi_os_init(void) {}
 gos_ns gosi_os_now(void) { return ex_now(); }
@@ -38,6 +40,7 @@ bool gosi_os_barrier_all(void) {
 void gosi_os_alt_stack(void) {}
 void gosi_os_alt_stack_free(void) {}
 void gosi_os_users_signals(void) {}
+bool gosi_os_interrupt(int tid) { return (void)tid, false; }
 int gosi_os_tid(void) { return 1; }
 /* A thread runs all the time, or has no clock: what the monitor then does differs. */
 gos_ns gosi_os_thread_cpu(int tid) {
@@ -47,6 +50,76 @@ gos_ns gosi_os_thread_cpu(int tid) {
 bool gosi_os_thread_blocked(int tid) {
   (void)tid;
   return ex_roll(2);
+}
+
+/* ---- pages that are given back and come again ------------------------------------------------------- */
+/* Of the first ones that were reserved; now and then one of the calls fails. */
+enum { PAGES = 2048, OPEN = 0, FORBIDDEN = 1, DROPPED = 2, POISON = 0xdd };
+static uint8_t page[PAGES];
+
+static void set_pages(const char *p, size_t n, int from, int to) {
+  size_t first = ex_page_number(p);
+  if (first + n / GOSI_PAGE > PAGES) ex_fail("more than %d pages of stacks", PAGES);
+  for (size_t i = first; i < first + n / GOSI_PAGE; i++)
+    if (from < 0 || page[i] == from) page[i] = (uint8_t)to;
+}
+static bool fails(void) { return ex_roll(32) == 0; }
+
+bool ex_page_closed(const void *p, bool writes) {
+  size_t i = ex_page_number(p);
+  return i < PAGES && page[i] >= (writes ? FORBIDDEN : DROPPED);
+}
+const char *gosi_pages_trouble(void) { return NULL; }
+char *gosi_pages_twin(char *p, size_t n) {
+  (void)p;
+  return fails() ? NULL : ex_reserve(n);
+}
+bool gosi_pages_forbid(char *p, size_t n) {
+  ex_point();
+  if (fails()) return false;
+  if (ex_stack_in_use(p, p + n)) ex_fail("a stack is frozen while a thread runs on it");
+  set_pages(p, n, OPEN, FORBIDDEN);
+  return true;
+}
+bool gosi_pages_allow(char *p, size_t n) {
+  ex_point();
+  set_pages(p, n, FORBIDDEN, OPEN);
+  return true;
+}
+bool gosi_pages_drop(char *p, size_t n) {
+  ex_point();
+  memset(p, POISON, n);
+  set_pages(p, n, -1, DROPPED);
+  return !fails();
+}
+bool gosi_pages_guard(char *p, size_t n) {
+  (void)p, (void)n;
+  return !fails();
+}
+bool gosi_pages_move(char *twin, char *to, size_t n) {
+  ex_point();
+  if (fails()) return false;
+  if (ex_stack_in_use(to, to + n)) ex_fail("a stack is put into place while a thread runs on it");
+  memcpy(to, twin, n);
+  set_pages(to, n, -1, OPEN);
+  memset(twin, POISON, n);
+  return true;
+}
+void gosi_pages_open(char *p, size_t n) {
+  ex_point();
+  memset(p, 0, n);
+  set_pages(p, n, -1, OPEN);
+}
+const void *gosi_pages_fault_pc(const void *uc) { return uc; }
+
+/* Only whose handler a fault ends in is ever asked. */
+static struct sigaction of_faults;
+int ex_sigaction(int sig, const struct sigaction *now, struct sigaction *old);
+int ex_sigaction(int sig, const struct sigaction *now, struct sigaction *old) {
+  if (sig != SIGSEGV) return 0;
+  if (old) *old = of_faults;
+  if (now) of_faults = *now;
+  return 0;
 }
 
 /* ---- file descriptors: edges of both directions, told once ------------------------------------ */

@@ -205,6 +205,7 @@ static void interrupted(void *u) {
   CHECK(e == GOS_OK || e == GOS_TIMEDOUT || e == GOS_CANCELED);
   if (e == GOS_OK) u ? nsent++ : nreceived++;
   if (e != GOS_CANCELED) CHECK_EQ(gos_chan_recv(NULL, NULL), GOS_CANCELED);
+  CHECK_EQ(gos_chan_recv_dl(NULL, NULL, gos_now() + ex_roll(500)), GOS_TIMEDOUT); /* and it ends one only */
 }
 static void interrupter(void *g) { CHECK_EQ(gos_interrupt(g), GOS_OK); }
 SCENARIO(interrupts, 3, 0) {
@@ -214,4 +215,37 @@ SCENARIO(interrupts, 3, 0) {
   interrupter(r);
   ex_finish(s), ex_finish(r), ex_finish(i);
   CHECK_EQ(nsent, nreceived);
+}
+
+/* ---- who is seen waiting is there for whoever does not wait ----------------------------------------------- */
+static void waits_once(void *u) {
+  int v = u ? 9 : -1;
+  gos_case k = u ? (gos_case)GOS_SEND(c, &v) : (gos_case)GOS_RECV(c, &v);
+  if (ex_roll(2))
+    CHECK_EQ(gos_select(&k, 1, GOS_FOREVER), 0);
+  else
+    CHECK_EQ(u ? gos_chan_send(c, &v) : gos_chan_recv(c, &v), GOS_OK);
+  CHECK_EQ(v, 9);
+}
+static void sees(void *g) {
+  int v = 9, e;
+  gos_info i;
+  while (gos_info_get(g, &i, sizeof i), strcmp(i.status, "waiting")) ex_spin();
+  bool sends = nsent;
+  if (ex_roll(2)) {
+    gos_case k = sends ? (gos_case)GOS_RECV(c, &v) : (gos_case)GOS_SEND(c, &v);
+    e = gos_select(&k, 1, GOS_NOW);
+  } else {
+    e = sends ? gos_chan_recv_dl(c, &v, GOS_NOW) : gos_chan_send_dl(c, &v, GOS_NOW);
+  }
+  CHECK_EQ(e, GOS_OK);
+}
+SCENARIO(seen_waiting, 3, 0) {
+  c = gos_chan_make(sizeof(int), 0);
+  nsent = (int)ex_roll(2);
+  gos_g *g = ex_go(waits_once, nsent ? &nsent : NULL);
+  int th = ex_thread(sees, g);
+  CHECK_EQ(gos_join(g, GOS_FOREVER), GOS_OK);
+  ex_join(th);
+  gos_release(g);
 }

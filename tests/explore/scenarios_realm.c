@@ -18,7 +18,7 @@ static void host_detach(void *u, void *s) {
   CHECK_EQ(--in_realm, 0);
   ex_mutex_unlock(&host_lock);
 }
-static void *host_fiber_new(void *u, char *lo, char *hi) {
+static void *host_fiber_new(void *u, char *lo, char **hi) {
   (void)u, (void)hi;
   fibers++;
   return lo;
@@ -186,5 +186,42 @@ SCENARIO(realm_ctx_func, 1, EX_BARE | EX_THREADS) {
   if (thread) ex_join(thread);
   host_attach(NULL, NULL);
   gos_ctx_release(top);
+  tear_down();
+}
+
+/* ---- file descriptors: whichever of the realm's threads sleeps in the poller, nobody waits for ever ------------ */
+enum { FILES = 2, READS = 3 };
+static int nread;
+static void realm_reader(void *u) {
+  int fd = (int)(intptr_t)u;
+  for (int i = 0; i < READS; i++) {
+    CHECK_EQ(gos_fd_wait(fd, GOS_READ, GOS_FOREVER), GOS_READ);
+    ex_fd_ready(fd, 0); /* read: nothing is left */
+    nread++;
+    if (ex_roll(4) == 0) gos_gosched();
+  }
+  tell_main();
+}
+static void feeds_files(void *u) {
+  (void)u;
+  for (int n = 0; n < FILES * READS;) {
+    int before = n;
+    for (int fd = 0; fd < FILES; fd++) ex_fd_ready(fd, GOS_READ);
+    while ((n = nread) == before) ex_spin();
+  }
+}
+SCENARIO(realm_fd, 1, EX_BARE | EX_SYSMON) {
+  set_up();
+  for (int fd = 0; fd < FILES; fd++) realm_go(realm_reader, (void *)(intptr_t)fd);
+  realm_go(realm_blocker, NULL);
+  int thread = ex_thread(feeds_files, NULL);
+  if (ex_roll(2))
+    realm_go(realm_blocker, NULL), realm_go(realm_opener, NULL), wait_for(3 + FILES);
+  else
+    realm_go(realm_opener, NULL), wait_for(2 + FILES);
+  CHECK_EQ(nread, FILES * READS);
+  host_detach(NULL, NULL);
+  ex_join(thread);
+  host_attach(NULL, NULL);
   tear_down();
 }

@@ -36,6 +36,7 @@ void ex_mutex_unlock(uint32_t *word);
 int ex_key_create(pthread_key_t *key, void (*dtor)(void *));
 int ex_setspecific(pthread_key_t key, const void *v);
 int ex_close(int fd);
+int ex_sigaction(int sig, const struct sigaction *now, struct sigaction *old);
 
 /* Thread-local variables lie together, and are swapped with the virtual threads. */
 #define __thread __attribute__((section("ex_tls")))
@@ -88,7 +89,8 @@ int ex_close(int fd);
 #define pthread_setspecific(k, v) ex_setspecific(k, v)
 #define pthread_exit(v) ex_thread_exit()
 #define pthread_atfork(a, b, c) ((void)(a), (void)(b), (void)(c))
-#define sigaction(s, n, o) ((void)(s), (void)(n), (void)(o))
+#define sigaction(s, n, o) ex_sigaction(s, n, o)
+#define pthread_sigmask(how, s, old) ((void)(how), (void)(s), (void)(old))
 
 /* File descriptors are the explorer's too. */
 #define close(fd) ex_close(fd)

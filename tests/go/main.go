@@ -18,7 +18,7 @@ import (
 
 // What a scenario can need; xsync.go adds what comes from golang.org/x.
 var has = map[string]bool{
-	"cond": true, "context": true, "goexit": true, "map": true, "once": true, "once_func": true,
+	"cond": true, "context": true, "goexit": true, "ignore": true, "map": true, "once": true, "once_func": true,
 	"pool": true, "rwmutex": true, "signal": true, "timer": true,
 }
 

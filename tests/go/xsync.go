@@ -91,7 +91,7 @@ func delay(r *rate.Reservation) string {
 }
 
 func init() {
-	for _, name := range []string{"errgroup", "semaphore", "singleflight", "limiter"} {
+	for _, name := range []string{"errgroup", "semaphore", "singleflight", "value_and_error", "limiter"} {
 		has[name] = true
 	}
 	for name, v := range map[string]verb{
@@ -140,6 +140,10 @@ func init() {
 		"flight": {1, false, func(w *world, _ *flow, s []string) []string { w.declare(s[0], new(singleflight.Group)); return nil }},
 		"flight_do": {3, true, func(w *world, _ *flow, s []string) []string {
 			return landed(get[*singleflight.Group](w, s[0]).Do(s[1], w.outcome(s[2])))
+		}},
+		"flight_err": {3, true, func(w *world, _ *flow, s []string) []string {
+			_, err, _ := get[*singleflight.Group](w, s[0]).Do(s[1], w.outcome(s[2]))
+			return why(err)
 		}},
 		"flight_go": {4, true, func(w *world, _ *flow, s []string) []string {
 			w.declare(s[0], get[*singleflight.Group](w, s[1]).DoChan(s[2], w.outcome(s[3])))

@@ -37,7 +37,7 @@ local objects = {
   RLocker = gos.rwmutex():reader(), Cond = gos.cond(), Pool = gos.pool(), Map = gos.map(),
   AtomicInt = gos.atomic.int(), AtomicBool = gos.atomic.bool(), ErrGroup = gos.errgroup(),
   Semaphore = gos.semaphore(1), SingleFlight = gos.singleflight(), Limiter = gos.limiter(1, 1),
-  Reservation = gos.limiter(1, 1):reserve(),
+  Reservation = gos.limiter(1, 1):reserve(), Buffer = gos.buffer(1),
 }
 local bound = {}
 local parts = { net = true, file = true, process = true } -- annotated as classes of their own

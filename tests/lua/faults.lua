@@ -89,6 +89,14 @@ local cases = {
     sf:do_("k", function() end, 0.05)
     sf:do_chan("j", function() return 1 end):recv(0.05)
   end,
+  buffers = function()
+    local b, ch <const> = gos.buffer(4096), gos.chan(1)
+    gos.isolate(function() end, ch):join(0.05)
+    ch:send { b, b:slice(2, 9) }
+    local got = ch:recv(0.05)
+    if got then got[2]:pack(1, "z", "text") end
+    b:unpack(1, "z")
+  end,
   signals = function()
     local ch <const> = gos.chan(1)
     gos.notify(ch, "USR1")

@@ -13,7 +13,7 @@ int main(int argc, char **argv) {
   luaL_requiref(L, "gossamer.native", luaopen_gossamer_native, 0);
   lua_settop(L, 0);
   int status = luaL_loadfile(L, argv[1]);
-  for (int i = 2; i < argc; i++) lua_pushstring(L, argv[i]);
+  for (int i = 2; i < argc && status == LUA_OK; i++) lua_pushstring(L, argv[i]);
   if (status == LUA_OK) status = lua_pcall(L, argc - 2, 0, 0);
   if (status != LUA_OK) fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));
   lua_close(L);

@@ -70,6 +70,63 @@ describe("an isolate", function()
     raises("isolate: cannot send function: upvalue 'file' is userdata", gos.isolate, function() return file end)
     raises("cannot send argument 2.x[1] is a coroutine", gos.isolate, print, 1, { x = { coroutine.create(print) } })
   end)
+  it("has no more memory than it is allowed; others are none the worse", function()
+    local function hoard(keep)
+      local t = {}
+      for i = 1, keep and math.huge or 20000 do t[keep and i or 1] = ("x"):rep(1000) .. i end
+      return #t == 1 and "fine"
+    end
+    local other = gos.isolate(hoard)
+    local g = gos.isolate { hoard, true, memory = 1 << 21 }
+    assert.are.same({ nil, "not enough memory" }, { g:join() })
+    assert.are.same({ true, "fine" }, { gos.isolate { hoard, false, memory = 1 << 21 }:join() })
+    assert.are.same({ true, "fine" }, { other:join() })
+    assert.are.same({ true, false, "not enough memory", 1000 }, { gos.isolate { function()
+      local ok, why = pcall(string.rep, "x", 1 << 24)
+      return ok, why, #("y"):rep(1000)
+    end, memory = 1 << 20 }:join() })
+    for _, n in ipairs { 1, 20000, 30000 } do -- not even enough to begin
+      assert.are.same({ nil, "not enough memory" }, { gos.isolate { hoard, memory = n }:join() })
+    end
+    assert.are.same({ nil, "not enough memory" }, { gos.isolate { hoard, ("x"):rep(1 << 20), memory = 1 << 20 }:join() })
+    for _, bad in ipairs { 0, -1, 1.5, "much", {} } do
+      raises("memory: number of bytes expected", gos.isolate, { hoard, memory = bad })
+    end
+  end)
+  it("starts programs that take signals", function()
+    local function mask(text) return text:match "SigBlk:%s*(%x+)" end
+    local ok, popened, executed, status = gos.isolate(function(name)
+      local pipe = io.popen "cat /proc/self/status"
+      local text = pipe:read "a"
+      pipe:close()
+      os.execute("cat /proc/self/status >" .. name)
+      local file = io.open(name)
+      local text2 = file:read "a"
+      file:close()
+      os.remove(name)
+      return text, text2, select(3, os.execute "exit 5")
+    end, os.tmpname()):join()
+    assert.is_true(ok)
+    assert.are.equal(("0"):rep(16), mask(popened))
+    assert.are.equal(("0"):rep(16), mask(executed))
+    assert.are.equal(5, status)
+    local g = gos.isolate(function()
+      local _, e = pcall(os.execute, {})
+      local _, f = pcall(io.popen, "true", "bad mode")
+      return e, f, os.execute()
+    end)
+    local _, e, f, shell = g:join()
+    assert.is_true(contains(e, "string expected") and contains(f, "invalid mode") and shell)
+  end)
+  it("has the parent's os.execute when it is sent one", function()
+    local exec, popen = os.execute, io.popen
+    assert.are.same({ true, true }, { gos.isolate(function() return exec == os.execute and popen == io.popen end):join() })
+    local ok, e = gos.isolate(function() return os.execute end):join()
+    assert.is_true(ok and e == os.execute)
+    assert.are.same({ true, nil, "exit", 3 }, { gos.isolate(function()
+      return require "gossamer".blocking(os.execute, "exit 3")
+    end):join() })
+  end)
   it("starts isolates itself", function()
     local function fib(n)
       if n < 2 then return n end
@@ -233,6 +290,22 @@ describe("an isolate's end", function()
       while n < 1000 do gos.gosched() end
       return "end"
     end):join() })
+  end)
+  it("and those that were just about to begin something, without a word", function()
+    local out, status = support.script [[
+      for _ = 1, 20 do
+        assert(gos.isolate(function()
+          gos.preempt(0.0002)
+          local grp = gos.errgroup { limit = 1 }
+          grp:go(function() gos.nilchan:recv() end)
+          gos.go(function() grp:go(print) end)
+          gos.go(function() while true do gos.after(1000) end end)
+          gos.go(function() while true do gos.go(function() end) end end)
+          gos.go(function() while true do gos.after_func(1000, print) end end)
+          gos.sleep(0.005)
+        end):join())
+      end]]
+    assert.are.same({ "", 0 }, { out, status })
   end)
   it("goexit ends its function only", function()
     assert.are.same({ true }, { gos.isolate(function() gos.goexit() end):join() })

@@ -7,8 +7,12 @@ import subprocess
 import sys
 import textwrap
 
+import gossamer
 import pytest
 from gossamer import go, runtime
+
+if gossamer.backend == "cffi":
+    from backend_cffi import pytest_collection_modifyitems as pytest_collection_modifyitems
 
 LIMIT = float(os.environ.get("GOSSAMER_TEST_TIMEOUT", "120"))
 _stderr = os.dup(2)  # pytest captures descriptor 2

@@ -415,3 +415,17 @@ def test_nothing_is_kept():
     sleep(0.01)
     gc.collect()
     assert len(gc.get_objects()) - before < 100
+
+
+def test_loop_with_nothing_to_do_is_closed_at_exit(program):
+    r = program(
+        """
+        import atexit
+        atexit.register(lambda: print(loop.is_closed()))  # runs last
+        import asyncio
+        from gossamer import aio
+        aio.run(asyncio.sleep(0))
+        loop = aio._loop
+        """
+    )
+    assert r.out == "True\n" and r.code == 0 and r.err == "", r

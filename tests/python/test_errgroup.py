@@ -48,6 +48,13 @@ def test_first_error():
     assert "in fail" in "".join(traceback.format_exception(why))
 
 
+def test_goexit_is_no_error():
+    g = Group(1)
+    h = g.go(runtime.goexit)
+    g.go(int)  # there is room again
+    assert g.wait() is None and h.join() is None
+
+
 def test_more_errors_are_noted():
     def stubborn(n):
         try:

@@ -151,29 +151,86 @@ def test_module_globals_hold_everything(program):
 def test_fork_keeps_the_running_goroutine(program):
     r = program(
         """
-        import os, sys, warnings
+        import os, sys, time, warnings
         warnings.simplefilter("ignore")
         from gossamer import *
-        def child():
+        from gossamer import context, sync
+        ch = Chan(3)
+        ch.send("kept")
+        gone = [go(Chan().recv) for _ in range(5)]
+        late = after_func(0, print, "never")
+        def work():
+            out, wg = Chan(), sync.WaitGroup()
+            for i in range(10):
+                wg.go(lambda i=i: (sleep(0.001), out.send(i)))
+            assert sorted(out.recv() for _ in range(10)) == list(range(10))
+            wg.wait()
+            try:
+                with context.with_timeout(0.01): Chan().recv()
+            except TimeoutError: pass
+            try: gone[0].join(timeout=5)
+            except RuntimeError as e: assert str(e) == f"goroutine {gone[0].id} stayed in the parent process", e
+            assert gone[0].status == "dead" and runtime.num_goroutine() == 1
+            assert [g.id for g in runtime.goroutines()] == [runtime.goid()]
+            assert ch.try_recv() == "kept" and ch.try_recv("empty") == "empty"
+            ch.send("kept")
+            slept, summed = go(time.sleep, 0.01), go(lambda: sum(range(300_000)))
+            slept.join(), summed.join()
+        def status(pid): return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        def forks():
             pid = os.fork()
-            if pid == 0:
-                try: Chan().recv(timeout=1)
-                except RuntimeError as e: os._exit(7 if "fork" in str(e) else 8)
-            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        go(Chan().recv)
-        print(go(child).join(), child())
+            if not pid:
+                work()
+                pid = os.fork()
+                if not pid:
+                    work()
+                    os._exit(3)
+                os._exit(4 + status(pid))
+            return status(pid)
+        def asleep():
+            pid = os.fork()
+            if not pid:
+                try: Chan().recv()
+                except Deadlock: os._exit(5)
+            return status(pid)
+        print(go(forks).join(), forks(), go(asleep).join(), asleep())
         pid = os.fork()
         if pid == 0:
             sys.exit(5)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), go(lambda: 6).join())
-        def leaves():
-            return os.fork()
-        pid = go(leaves).join()
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        print(status(pid), go(lambda: 6).join())
+        print(status(go(os.fork).join() or sys.exit()), ch.recv())
+        def fails():
+            if os.fork(): return
+            raise KeyError("in the child")
+        go(fails).join()
+        print(status(-1))
+        """,
+        timeout=60,
+    )
+    assert r.out == "never\n7 7 5 5\n5 6\n0 kept\n1\n" and r.code == 0, r
+    assert r.err.count("unhandled exception") == 1 and "KeyError: 'in the child'" in r.err, r
+
+
+def test_fork_on_a_thread_that_is_no_goroutine(program):
+    r = program(
+        """
+        import os, threading, warnings
+        warnings.simplefilter("ignore")
+        from gossamer import *
+        go(lambda: 1).join()
+        def forks():
+            pid = os.fork()
+            if not pid:
+                try: Chan().recv(timeout=1)
+                except RuntimeError as e: os._exit(7 if "forked by a thread" in str(e) else 8)
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        t = threading.Thread(target=forks)
+        t.start()
+        t.join()
         """,
         timeout=30,
     )
-    assert r.out == "7 7\n5 6\n0\n" and r.code == 0, r
+    assert r.out == "7\n" and r.code == 0, r
 
 
 def test_subprocess_and_multiprocessing(program):
@@ -184,12 +241,16 @@ def test_subprocess_and_multiprocessing(program):
         from gossamer import *
         def run(i):
             return int(subprocess.run([sys.executable, "-c", f"print({i})"], capture_output=True).stdout)
+        def through_a_channel(v):
+            ch = Chan()
+            go(ch.send, v)
+            return ch.recv()
         def pool():
-            with mp.get_context("fork").Pool(2) as p: return p.map(abs, [-1, -2])
+            with mp.get_context("fork").Pool(2) as p: return p.map(through_a_channel, [-1, -2])
         if __name__ == "__main__":
             gs = [go(run, i) for i in range(3)]
-            print([g.join() for g in gs], go(pool).join())
+            print([g.join() for g in gs], go(pool).join(), pool())
         """,
         timeout=50,
     )
-    assert r.out == "[0, 1, 2] [1, 2]\n", r
+    assert r.out == "[0, 1, 2] [-1, -2] [-1, -2]\n", r

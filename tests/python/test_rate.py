@@ -149,6 +149,12 @@ def test_wait_obeys_contexts(parked):
     assert lim.tokens >= 0
     with pytest.raises(Canceled):
         lim.wait(ctx=ctx)
+    full = Limiter(0.001, 2)
+    with pytest.raises(Canceled):
+        full.wait(ctx=ctx)
+    assert full.tokens == 2
+    with pytest.raises(ValueError):
+        full.wait(3, ctx=ctx)
     with pytest.raises(TimeoutError):  # at once: it would be later than that
         lim.wait(ctx=context.with_timeout(60))
     with pytest.raises(TypeError):

@@ -12,7 +12,8 @@ enum { OBJECTS = 32, NAMES = 8192 };
 
 /* What a scenario can need, but for the things that every language has. */
 static const char has[] =
-    " cond context errgroup goexit limiter map once pool rwmutex semaphore signal singleflight timer ";
+    " cond context errgroup goexit ignore limiter map once pool rwmutex semaphore signal singleflight timer "
+    "value_and_error ";
 
 struct runner {
   char name[NAME], steps[LINE];

@@ -1,6 +1,6 @@
 """Runs the scenario tables on the gossamer package: driver.py [FILE.scn...].
 
-The format, and how the table's words map to Python, are in README.md.
+The format, and how the table's words map to Python, are in README.md; what the steps do is in steps_*.py.
 """
 # SPDX-License-Identifier: Apache-2.0
 
@@ -10,14 +10,39 @@ import sys
 import time
 
 import gossamer
-from gossamer.runtime import goid, goroutines, gosched
+from gossamer.runtime import goexit, goid, goroutines, gosched
+from steps_chan import ChanSteps
+from steps_ctx import ContextSteps
+from steps_sync import SyncSteps
+from steps_time import TimeSteps
+from steps_work import WorkSteps
+from words import Caused, Failed, Flow
 
 # What a scenario can need, but for the things that every language has.
-HAS = {"once", "timer"}
-
-
-class Failed(Exception):
-    """A step that is a panic in Go; its text is Go's message."""
+HAS = set(
+    "cond context errgroup goexit ignore limiter map once once_func pool rwmutex semaphore signal singleflight"
+    " timer".split()
+)
+# Verbs whose last word is the rest of the step, and how many words come before it.
+WITH_BODY = {
+    "after_func": 2,
+    "do": 1,
+    "each": 2,
+    "fail": 0,
+    "flight_do": 2,
+    "flight_err": 2,
+    "flight_go": 3,
+    "group_go": 1,
+    "group_try_go": 1,
+    "on_end": 2,
+    "once_func": 1,
+    "once_value": 1,
+    "repeat": 1,
+    "select": 0,
+    "select_ctx": 1,
+    "select_for": 1,
+    "wg_go": 1,
+}
 
 
 class Runner:
@@ -25,7 +50,7 @@ class Runner:
 
     def __init__(self, world, steps):
         self.world, self.steps = world, steps
-        self.out, self.failed, self.ended = [], None, False
+        self.out, self.failed, self.ended = Flow(), None, False
         self.handle = gossamer.go(self.run)
 
     def run(self):
@@ -52,200 +77,15 @@ class Runner:
         return f"parked {self.handle.wait_reason or self.handle.status}"
 
 
-def received(value, ok):
-    """The words of a receive. Only the channel of a timer gives a float."""
-    if not ok:
-        return ["0", "false"]
-    return ["tick" if isinstance(value, float) else str(value), "true"]
-
-
-def sent(send, *args, **kwargs):
-    try:
-        return send(*args, **kwargs)
-    except gossamer.ChanClosed:
-        raise Failed("send on closed channel") from None
-
-
-def bad_interval(where, call, seconds):
-    try:
-        return call(seconds)
-    except ValueError as e:
-        if "interval of a ticker must be positive" not in str(e):
-            raise
-        raise Failed(f"non-positive interval for {where}") from None
-
-
-def word(ok):
-    return ["true" if ok else "false"]
-
-
-class World:
+class World(ChanSteps, SyncSteps, ContextSteps, TimeSteps, WorkSteps):
     """The objects and goroutines of one scenario."""
 
     def __init__(self):
         self.objects, self.runners = {}, {}
         self.progress = 0  # steps begun and finished: settle() compares it
+        self.ends = []  # called at the end, before the goroutines are: so that no more of them start
 
-    def source(self, name):
-        """What receives: a channel, or that of a timer."""
-        o = self.objects[name]
-        return o.C if isinstance(o, (gossamer.Timer, gossamer.Ticker)) else o
-
-    # ---- declarations ------------------------------------------------------
-    def do_chan(self, name, cap):
-        self.objects[name] = gossamer.Chan(int(cap))
-
-    do_chanchan = do_chan
-
-    def do_nilchan(self, name):
-        self.objects[name] = gossamer.nil_chan
-
-    def do_mutex(self, name):
-        self.objects[name] = gossamer.Mutex()
-
-    def do_wg(self, name):
-        self.objects[name] = gossamer.WaitGroup()
-
-    def do_once(self, name):
-        self.objects[name] = gossamer.Once()
-
-    def do_var(self, name):
-        self.objects[name] = [0]
-
-    def do_timer(self, name, ms):
-        self.objects[name] = gossamer.Timer(int(ms) / 1000)
-
-    def do_ticker(self, name, ms):
-        self.objects[name] = bad_interval("NewTicker", gossamer.Ticker, int(ms) / 1000)
-
-    def do_after(self, name, ms):
-        self.objects[name] = gossamer.after(int(ms) / 1000)
-
-    # ---- steps: what each gives, as words ---------------------------------
-    def do_send(self, c, v):
-        sent(self.objects[c].send, int(v))
-
-    def do_try_send(self, c, v):
-        return word(sent(self.objects[c].try_send, int(v)))
-
-    def do_send_for(self, ms, c, v):
-        try:
-            sent(self.objects[c].send, int(v), timeout=int(ms) / 1000)
-        except TimeoutError:
-            return ["timeout"]
-        return ["true"]
-
-    def do_recv(self, c):
-        return received(*self.source(c).recv_ok())
-
-    def do_try_recv(self, c):
-        try:
-            return received(self.source(c).try_recv(), True)
-        except gossamer.WouldBlock:
-            return ["empty"]
-        except gossamer.ChanClosed:
-            return received(0, False)
-
-    def do_recv_for(self, ms, c):
-        try:
-            return received(*self.source(c).recv_ok(timeout=int(ms) / 1000))
-        except TimeoutError:
-            return ["timeout"]
-
-    def do_close(self, c):
-        try:
-            if not self.objects[c].close():
-                raise Failed("close of closed channel")
-        except (gossamer.Error, ValueError) as e:
-            if str(e) != "close of nil channel":
-                raise
-            raise Failed(str(e)) from None
-
-    def do_range(self, c):
-        return [str(v) for v in self.values(c)]
-
-    def values(self, c):
-        for v in self.objects[c]:
-            self.progress += 1
-            yield v
-
-    def do_sum(self, c):
-        return [str(sum(self.values(c)))]
-
-    def do_sum_of(self, n, c):
-        return [str(sum(self.objects[c].recv() for _ in range(int(n))))]
-
-    def do_sum_into(self, r, c):
-        self.objects[r].send(sum(self.values(c)))
-
-    def do_count(self, c, first, last):
-        for v in range(int(first), int(last) + 1):
-            sent(self.objects[c].send, v)
-            self.progress += 1
-
-    def do_filter(self, a, b, prime):
-        for v in self.values(a):
-            if v % int(prime):
-                self.objects[b].send(v)
-        self.objects[b].close()
-
-    def do_send_chan(self, cc, c):
-        self.objects[cc].send(self.objects[c])
-
-    def do_take(self, name, cc):
-        self.objects[name] = self.objects[cc].recv()
-
-    def do_len(self, c):
-        return [str(len(self.source(c)))]
-
-    def do_cap(self, c):
-        return [str(self.source(c).cap)]
-
-    def do_lock(self, m):
-        self.objects[m].lock()
-
-    def do_unlock(self, m):
-        self.objects[m].unlock()
-
-    def do_trylock(self, m):
-        return word(self.objects[m].try_lock())
-
-    def do_add(self, w, n):
-        try:
-            self.objects[w].add(int(n))
-        except Exception as e:
-            if "negative WaitGroup counter" not in str(e):
-                raise
-            raise Failed("sync: negative WaitGroup counter") from None
-
-    def do_done(self, w):
-        try:
-            self.objects[w].done()
-        except Exception as e:
-            if "negative WaitGroup counter" not in str(e):
-                raise
-            raise Failed("sync: negative WaitGroup counter") from None
-
-    def do_wait(self, w):
-        self.objects[w].wait()
-
-    def do_set(self, n, v):
-        self.objects[n][0] = int(v)
-
-    def do_inc(self, n):
-        self.objects[n][0] += 1
-
-    def do_get(self, n):
-        return [str(self.objects[n][0])]
-
-    def do_stop(self, t):
-        pending = self.objects[t].stop()
-        return None if pending is None else word(pending)
-
-    def do_reset(self, t, ms):
-        pending = bad_interval("Ticker.Reset", self.objects[t].reset, int(ms) / 1000)
-        return None if pending is None else word(pending)
-
+    # ---- a goroutine's life -------------------------------------------------
     def do_join(self, name):
         self.runners[name].handle.join()
 
@@ -255,49 +95,43 @@ class World:
     def do_gosched(self):
         gosched()
 
-    def case(self, text):
-        f = text.split()
-        if f[0] == "default":
-            return gossamer.default
-        ch = self.source(f[1])
-        return gossamer.recv(ch) if f[0] == "recv" else gossamer.send(ch, int(f[2]))
+    def do_goexit(self):
+        goexit()
 
-    def choose(self, cases, **limit):
-        texts = cases.split(",") if cases else []
-        made = [self.case(t) for t in texts]
-        won = sent(gossamer.select, *made, **limit)
-        if won is None:
-            return ["timeout"]
-        at = next(i for i, c in enumerate(made) if c is won)
-        return [str(at), *(received(won.value, won.ok) if texts[at].split()[0] == "recv" else [])]
+    def run_fail(self, _out, message):
+        raise Failed(message)
 
+    def run_repeat(self, out, n, body):
+        for _ in range(int(n)):
+            self.body(body, out)
+
+    # ---- making steps -------------------------------------------------------
     def body(self, steps, out):
         for step in steps.split("&"):
             self.step(step, out)
 
+    def outcome(self, body):
+        """A function that returns, or raises, what the body says."""
+
+        def run():
+            flow = Flow()
+            self.body(body, flow)
+            if flow.error is not None:
+                raise Caused(flow.error)
+            return flow.value
+
+        return run
+
     def step(self, text, out):
         verb, _, rest = text.strip().partition(" ")
         self.progress += 1
-        if verb == "repeat":
-            n, _, again = rest.partition(" ")
-            for _ in range(int(n)):
-                self.body(again, out)
-        elif verb == "select":
-            out += self.choose(rest)
-        elif verb == "select_for":
-            ms, _, cases = rest.partition(" ")
-            out += self.choose(cases, timeout=int(ms) / 1000)
-        elif verb == "fail":
-            raise Failed(rest)
-        elif verb == "do":
-            once, _, body = rest.partition(" ")
-            self.objects[once].do(lambda: self.body(body, out))
-        elif verb == "wg_go":
-            group, _, body = rest.partition(" ")
-            self.objects[group].go(self.body, body, [])
-        elif verb == "after_func":
-            name, ms, body = rest.split(" ", 2)
-            self.objects[name] = gossamer.after_func(int(ms) / 1000, self.body, body, [])
+        if verb == "give":
+            out.value = int(rest)
+        elif verb == "error":
+            out.error = int(rest)
+        elif verb in WITH_BODY:
+            words = [*rest.split(" ", WITH_BODY[verb]), ""]
+            getattr(self, "run_" + verb)(out, *words[: WITH_BODY[verb] + 1])
         else:
             out += getattr(self, "do_" + verb)(*rest.split()) or []
         self.progress += 1
@@ -319,9 +153,8 @@ class World:
 
     def end(self):
         """Ends what still waits."""
-        for o in self.objects.values():
-            if isinstance(o, (gossamer.Timer, gossamer.Ticker)):
-                o.stop()
+        for end in self.ends:
+            end()
         for r in self.runners.values():
             while not r.ended:
                 r.handle.interrupt()
@@ -334,7 +167,7 @@ class World:
     # ---- lines ----------------------------------------------------------------
     def panics(self, text):
         try:
-            self.step(text, [])
+            self.step(text, Flow())
         except Failed as e:
             return str(e)
         return "no panic"
@@ -356,7 +189,7 @@ class World:
             return self.panics(step), message.strip()
         else:
             step, _, want = text.partition(" =")
-            out = []
+            out = Flow()
             self.step(step, out)
             return " ".join(out), want.strip()
         return "", ""

@@ -80,18 +80,24 @@ static int flying(void *arg, void **val) {
   *val = (void *)(intptr_t)b->own.value;
   return b->own.error;
 }
-static void landed(struct flow *f, int e, void *val, int shared) {
-  say_value(f, val, (intptr_t)val);
+static void flight_error(struct flow *f, int e) {
   if (e > 0)
     say(f, "%d", e);
   else
     result(f, e, "nil", NULL);
+}
+static void landed(struct flow *f, int e, void *val, int shared) {
+  say_value(f, val, (intptr_t)val);
+  flight_error(f, e);
   say_bool(f, shared);
 }
 static void s_flight_do(struct flow *f, char **w) {
   void *val = NULL;
   int shared = 0, e = gos_flight_do(flight(w[1]), w[2], flying, body_new(w[3], NULL), &val, &shared);
   landed(f, e, val, shared);
+}
+static void s_flight_err(struct flow *f, char **w) {
+  flight_error(f, gos_flight_do(flight(w[1]), w[2], flying, body_new(w[3], NULL), NULL, NULL));
 }
 static void s_flight_go(struct flow *f, char **w) {
   gos_chan *c = gos_flight_do_chan(flight(w[2]), w[3], flying, body_new(w[4], NULL));
@@ -161,6 +167,7 @@ const struct verb limiter_verbs[] = {
     {"release", s_release, 3, false},
     {"flight", s_flight, 2, false},
     {"flight_do", s_flight_do, 4, true},
+    {"flight_err", s_flight_err, 4, true},
     {"flight_go", s_flight_go, 5, true},
     {"flight_forget", s_flight_forget, 3, false},
     {"result", s_result, 2, false},

@@ -46,10 +46,13 @@ typedef struct gos_host {
      thread by gos_realm_new, and without it on each further thread before its first
      attach. NULL: that thread cannot serve. */
   void *(*thread_new)(void *u);
-  void (*attach)(void *u, void *state);            /* take the host's lock as state; may wait */
-  void (*detach)(void *u, void *state);            /* give it up */
-  void *(*fiber_new)(void *u, char *lo, char *hi); /* [lock] usable stack [lo, hi); NULL: no memory */
-  void (*fiber_free)(void *u, void *state);        /* [lock]; stuck() may still be reading it: pool, not free() */
+  void (*attach)(void *u, void *state); /* take the host's lock as state; may wait */
+  void (*detach)(void *u, void *state); /* give it up */
+  /* [lock] A state for the stack [lo, *hi). It may lower *hi: what is above stays the host's, until fiber_free.
+     That is on the page that a goroutine touches anyway. NULL: no memory. */
+  void *(*fiber_new)(void *u, char *lo, char **hi);
+  /* [lock]; stuck() may still be reading it: pool, not free(). Not called in a fork's child for those from before. */
+  void (*fiber_free)(void *u, void *state);
   /* [lock] The running state is from; make it to. Called on from's stack, before the switch. */
   void (*swap)(void *u, void *from, void *to);
   /* No lock; from the monitor. Goroutine state has been running for age ns while others
@@ -89,11 +92,17 @@ int gos_realm_enter(gos_realm *r, void *state);
 /* [lock] A goroutine of the realm. *out is a handle to gos_release(). name may be NULL;
    stack 0: the realm's size. GOS_NOMEM: nothing was started, arg stays the caller's. */
 int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *), void *arg, gos_g **out);
-/* fn(arg) with the signal mask of the thread that started the runtime, whose own threads take no signals.
+/* fn(arg) with the signal mask of the thread that started the runtime, whose own threads take no signals (but for
+   those of a realm that is not pinned: they have that mask).
    For calls that start programs, which inherit it. fn must not wait for anything of the runtime. */
 void gos_with_users_signals(void (*fn)(void *arg), void *arg);
 /* The running goroutine (borrowed), or NULL on a foreign thread or before any use. */
 gos_g *gos_self(void);
+/* cdef: begin */
+/* The same, or on a foreign thread that thread: a handle to gos_release(). gos_interrupt() ends the thread's waits
+   and gos_info_get() tells of them as of a goroutine's; there is no joining it. */
+gos_g *gos_caller(void);
+/* cdef: end */
 gos_g *gos_realm_main(gos_realm *r);
 /* What was given as arg, for a goroutine of a realm; NULL for its main goroutine. */
 void *gos_g_arg(gos_g *g);
@@ -158,9 +167,11 @@ void gos_cancel_with(gos_ctx *x, int cause, void *data, void (*drop)(void *data)
 void *gos_ctx_cause_data(gos_ctx *x);
 /* As gos_with_value(). With NULL as result val stays the caller's. */
 gos_ctx *gos_with_value_drop(gos_ctx *p, const void *key, void *val, void (*drop)(void *val));
+/* cdef: begin */
 /* The context that ended first and so ended x: x itself or one above it. Borrowed, as long as x lives.
    NULL: x has not ended. */
 gos_ctx *gos_ctx_origin(gos_ctx *x);
+/* cdef: end */
 /* Any call that waits, with or without a deadline, obeys a context too if it stands between these two:
    begin, one call, end, on the same goroutine or thread. Nothing else of the runtime in between. */
 typedef struct gos_ctx_wait {

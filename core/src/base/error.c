@@ -18,9 +18,12 @@ static const char *const text[] = {
 };
 
 const char *gos_strerror(int code) {
-  if (code <= -1000) return strerrordesc_np(-1000 - code);
-  if (code > 0 || (size_t)-code >= COUNT(text)) return "unknown error";
-  return text[-code];
+  const char *t = NULL; /* NULL from either: nobody knows it */
+  if (code <= -1000)
+    t = strerrordesc_np(-1000 - code);
+  else if (code <= 0 && (size_t)-code < COUNT(text))
+    t = text[-code];
+  return t ? t : "unknown error";
 }
 
 int gos_abi_version(void) { return GOS_ABI; }

@@ -34,7 +34,7 @@ bool gos_ctx_wait_end(gos_ctx_wait *w, int *e) {
   gosi_ctx_wait *own = (gosi_ctx_wait *)w;
   if (!own->scope) return false;
   bool ended = *e == GOSI_ENDED;
-  *e = gosi_ctx_wait_end(own, *e);
+  *e = (int)gosi_ctx_wait_end(own, *e);
   return ended;
 }
 

@@ -138,17 +138,19 @@ int gos_stats_get(gos_stats *s, size_t size) {
   memset(s, 0, sizeof *s);
   s->size = sizeof *s;
   if (gosi_load_acquire(&gosi_rt.started) != 2) return GOS_OK;
-  uint64_t ended = 0, realm_switches = 0, realm_handoffs = 0;
+  uint64_t ended = 0, realm_created = 0, realm_switches = 0, realm_handoffs = 0;
+  /* All ends before the first start: one that has ended here had started what it started, so no child is missed. */
+  for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) ended += gosi_load_acquire(&gosi_rt.ps[i].ended);
   s->created = gosi_load(&gosi_rt.foreign_created);
   for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) {
     gosi_p *p = &gosi_rt.ps[i];
     s->created += gosi_load(&p->created);
-    ended += gosi_load(&p->ended);
     s->steals += gosi_load(&p->steals);
     s->switches_out += gosi_load(&p->tick);
   }
-  uint64_t live = s->created - ended + gosi_realm_count(&realm_switches, &realm_handoffs);
+  uint64_t live = s->created - ended + gosi_realm_count(&realm_created, &realm_switches, &realm_handoffs);
   s->goroutines = (int)live;
+  s->created += realm_created;
   s->switches_out += realm_switches;
   s->handoffs = gosi_load(&gosi_rt.handoffs) + realm_handoffs;
   s->wakes = gosi_load(&gosi_rt.wakes);

@@ -84,6 +84,13 @@ static long setting(const char *all, const char *name) {
   return 0;
 }
 
+void gos_dump_on_sigquit(void) {
+  gosi_store_release(&gosi_debug_look, look); /* pairs with the load in sysmon.c */
+  struct sigaction sa = {.sa_handler = on_quit, .sa_flags = SA_RESTART | SA_ONSTACK};
+  sigemptyset(&sa.sa_mask);
+  sigaction(SIGQUIT, &sa, NULL);
+}
+
 static void start(unsigned flags) {
   const char *debug = gosi_os_secure() ? NULL : getenv("GOSSAMER_DEBUG");
   const char *quits = gosi_os_secure() ? NULL : getenv("GOSSAMER_SIGQUIT");
@@ -95,10 +102,8 @@ static void start(unsigned flags) {
     next_trace = began + period;
     detail = setting(debug, "scheddetail") > 0;
   }
-  if (ms > 0 || on_signal) gosi_debug_look = look;
-  if (!on_signal) return;
-  struct sigaction sa = {.sa_handler = on_quit, .sa_flags = SA_RESTART | SA_ONSTACK};
-  sigemptyset(&sa.sa_mask);
-  sigaction(SIGQUIT, &sa, NULL);
+  if (ms > 0) gosi_store_release(&gosi_debug_look, look);
+  if (on_signal) gos_dump_on_sigquit();
 }
+
 __attribute__((constructor)) static void install(void) { gosi_debug_start = start; }

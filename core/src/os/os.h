@@ -39,6 +39,9 @@ void gosi_os_wake(uint32_t *word);
 int gosi_os_thread(void *(*fn)(void *), void *arg, size_t stack);
 /* The calling thread, made by gosi_os_thread, gets the signal mask of the one that called gosi_os_init. */
 void gosi_os_users_signals(void);
+/* Ends the system call that another thread may be in with EINTR, by a signal that does nothing else: one of the
+   realtime signals, which nobody handles and the user does not block. False: there is none. */
+bool gosi_os_interrupt(int tid);
 /* The calling thread's stack. */
 void gosi_os_stack_bounds(char **lo, char **hi);
 void gosi_os_alt_stack_free(void); /* before the thread ends */

@@ -57,6 +57,25 @@ void gos_with_users_signals(void (*fn)(void *), void *arg) {
   pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+static void nothing(int sig) { (void)sig; }
+
+/* A signal that is ours, by the handler it has; 0: none is free. The monitor's. */
+static int own_signal(void) {
+  static int own;
+  struct sigaction now, ours = {.sa_handler = nothing};
+  if (own && sigaction(own, NULL, &now) == 0 && now.sa_handler == nothing) return own;
+  for (own = SIGRTMAX - 1; own > SIGRTMIN; own--) {
+    if (sigismember(&users_mask, own) || sigaction(own, NULL, &now) || now.sa_handler != SIG_DFL) continue;
+    if (sigaction(own, &ours, NULL) == 0) return own;
+  }
+  return own = 0;
+}
+
+bool gosi_os_interrupt(int tid) {
+  int sig = own_signal();
+  return sig && syscall(SYS_tgkill, getpid(), tid, sig) == 0;
+}
+
 void gosi_os_init(void) {
   pthread_sigmask(SIG_SETMASK, NULL, &users_mask);
   have_markers = probe_markers();

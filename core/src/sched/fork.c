@@ -37,6 +37,7 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
   r->idle_ms = NULL;
   r->handing = r->kicking = 0;
   gosi_timers_forget(&r->timers);
+  gosi_realm_forget_stacks(r);
   if (m->realm != r || m->foreign) {
     r->closed = REALM_CLOSED; /* none of its goroutines lives */
     return;
@@ -47,7 +48,8 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
   r->main = r->cur = m->cur;
   r->idle = REALM_BUSY;
   r->nms = r->awake = 1;
-  r->created = r->ended = 0;
+  r->created = r->promised;
+  r->ended = 0;
   m->in_list = false;
   m->is_home = true;
 }
@@ -56,7 +58,7 @@ static void in_child(void) {
   gosi_m *m = gosi_tls_m;
   gosi_freeze_after_fork(true);
   if (gosi_load(&gosi_rt.started) != 2) return;
-  gosi_rt.lock.word = 0;
+  gosi_rt.lock.word = gosi_rt.interrupts.word = 0;
   gosi_stack_after_fork();
   gosi_g_after_fork();
   if (gosi_lot_after_fork) gosi_lot_after_fork();

@@ -71,10 +71,12 @@ int gos_interrupt(gos_g *g) {
   if (!gos_g_alive(g)) return GOS_CLOSED;
   gosi_m *m = gosi_enter();
   bool mine = gosi_cas(&g->claim, 0u, 1u);
-  if (!mine) { /* not waiting: its next wait will see the flag, or we see that it waits */
+  if (!mine) {                           /* not waiting: its next wait will see the flag, or we see that it waits */
+    gosi_lock_take(&gosi_rt.interrupts); /* or it might end that wait by the flag, and we the next one */
     gosi_store_seq(&g->interrupted, (uint8_t)1);
     gosi_rt_barrier(); /* pairs with gosi_arm_claim */
     if ((mine = gosi_cas(&g->claim, 0u, 1u))) gosi_store(&g->interrupted, (uint8_t)0);
+    gosi_lock_drop(&gosi_rt.interrupts);
   }
   if (mine) {
     g->result = GOS_CANCELED;

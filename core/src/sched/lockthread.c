@@ -114,6 +114,8 @@ static bool give_p_away(gosi_m *m) {
   gosi_lock_take(&gosi_rt.lock);
   gosi_store(&p->m, (gosi_m *)NULL);
   bool retires = p->id >= gosi_rt.nprocs, use = gosi_p_has_work(p) || gosi_rt.nglobal;
+  /* Who went to sleep while this thread had a P left the timers to it. */
+  if (m->pinned == M_ENDING && gosi_load(&gosi_rt.timers.next) != GOS_FOREVER) use = true;
   if (!use && !retires) gosi_p_idle_locked(p);
   gosi_lock_drop(&gosi_rt.lock);
   if (retires)

@@ -800,7 +800,7 @@ static void g_main(void *arg) {
     gosi_fiber *f = g->fiber;
     gosi_context ctx = g->ctx;
     gosi_store(&g->fiber, (gosi_fiber *)NULL);
-    gosi_store(&p->ended, p->ended + 1);
+    gosi_store_release(&p->ended, p->ended + 1); /* pairs with the load in gos_stats_get */
     gosi_g_finish(m, &p->gs, g);
     gosi_hb_before(f);
     gos_g *n = PASS_STACK_ON ? pick(m, p) : NULL;
@@ -828,7 +828,7 @@ void gosi_end(gosi_m *m, gos_g *g) {
   gosi_fiber *f = g->fiber;
   gosi_context ctx = g->ctx;
   gosi_store(&g->fiber, (gosi_fiber *)NULL);
-  gosi_store(&p->ended, p->ended + 1);
+  gosi_store_release(&p->ended, p->ended + 1);
   gosi_g_finish(m, &p->gs, g);
   if (f) gosi_hb_before(f);
   leave_for_good(m, f, &ctx, NULL);
@@ -854,8 +854,13 @@ bool gosi_arm_slow(gos_g *g, gos_ns deadline) {
 
 bool gosi_arm_interrupted(gos_g *g, gos_ns deadline) {
   uint8_t *why = gosi_load_seq(&g->ended) ? &g->ended : gosi_load_seq(&g->interrupted) ? &g->interrupted : NULL;
-  if (!why || !gosi_cas(&g->claim, 0u, 1u)) return true;
-  gosi_store(why, (uint8_t)0);
+  if (!why) return true;
+  bool interrupt = why == &g->interrupted;
+  if (interrupt) gosi_lock_take(&gosi_rt.interrupts); /* whoever set it may just end this wait himself */
+  bool mine = gosi_load(why) && gosi_cas(&g->claim, 0u, 1u);
+  if (mine) gosi_store(why, (uint8_t)0);
+  if (interrupt) gosi_lock_drop(&gosi_rt.interrupts);
+  if (!mine) return true;
   g->result = why == &g->ended ? GOSI_ENDED : GOS_CANCELED;
   if (deadline != GOS_FOREVER && !(g->flags & GF_FOREIGN)) gosi_timer_remove(&g->timer);
   gosi_store(&g->status, (uint8_t)G_RUNNING);

@@ -104,11 +104,34 @@ static gosi_fiber *fiber_for(gos_realm *r, gos_g *g) {
     return f;
   }
   f = gosi_stack_get(g->cls);
-  if (r->host.fiber_new && !(f->host = r->host.fiber_new(r->host.u, f->lo, f->top))) {
+  char *top = f->top;
+  if (r->host.fiber_new && !(f->host = r->host.fiber_new(r->host.u, f->lo, &f->top))) {
+    f->top = top;
     gosi_stack_put(f);
     return NULL;
   }
   return f;
+}
+
+static void drop_fiber(gos_realm *r, gosi_fiber *f) {
+  if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
+  gosi_stack_raise(f);
+  gosi_stack_put(f);
+}
+
+static void drop_fibers(gos_realm *r) {
+  for (gosi_fiber *f; (f = r->stacks);) {
+    r->stacks = f->next;
+    drop_fiber(r, f);
+  }
+}
+
+void gosi_realm_forget_stacks(gos_realm *r) {
+  for (gosi_fiber *f; (f = r->stacks);) {
+    r->stacks = f->next;
+    gosi_stack_raise(f);
+    gosi_stack_put(f);
+  }
 }
 
 /* The credit of a goroutine whose stack was of class cls. */
@@ -124,8 +147,7 @@ static void fiber_back(gos_realm *r, gosi_fiber *f) {
     f->next = r->stacks;
     r->stacks = f;
   } else {
-    if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
-    gosi_stack_put(f);
+    drop_fiber(r, f);
   }
   credit_back(r, f->cls);
 }
@@ -162,6 +184,7 @@ static bool run_on(gos_realm *r, gosi_m *m, gosi_context *from, void *from_state
   gosi_store(&r->tick, r->tick + 1);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   m->cur = g;
+  if (g == r->main) gosi_store(&r->main_m, m);
   host_swap(r, from_state, state);
   gosi_context_switch(from, &g->ctx, false);
   return true;
@@ -328,7 +351,7 @@ static void do_tasks(gos_realm *r, gosi_m *m) {
   }
   if (task & M_DEADLOCK) report_deadlock(r);
   if (task & M_KICK) gosi_store(&r->kicking, 0u);
-  if ((task & M_KICK) || (m->is_home && r->host.pending && r->host.pending(r->host.u))) kick_main(r, GOS_AGAIN);
+  if ((task & M_KICK) || (r->host.pending && r->host.pending(r->host.u))) kick_main(r, GOS_AGAIN);
   /* The owner sleeps, there is work, and this thread is awake: no need to wake the other. */
   if (r->owner != m && gosi_load(&r->idle) && has_work(r)) gosi_store(&r->owner, m);
   if (r->owner == m) gosi_store_seq(&r->idle, (uint32_t)REALM_BUSY);
@@ -365,11 +388,32 @@ static bool spin(gos_realm *r) {
   return false;
 }
 
+enum { POLL_REST = 500000 }; /* ns: what an event may wait while a goroutine blocks or computes */
+
+static bool any_of(gos_realm *r, const gos_g *list) {
+  for (; list; list = list->next)
+    if (list->realm == r) return true;
+  return false;
+}
+
+/* m slept in the poller and has been woken for `ready`. True: the owner, m or another thread, sleeps, and nobody else will
+   wake it: m goes on in its place. Else, if another thread is the owner, it runs and looks at the poller itself: *rest
+   tells m to leave that to it for a moment. To be woken for every event as well costs half of the time of two CPUs. */
+static bool goes_on(gos_realm *r, gosi_m *m, const gos_g *ready, bool *rest) {
+  *rest = false;
+  if (!any_of(r, ready)) return false;
+  bool owner = gosi_load(&r->owner) == m;
+  if ((owner || !m->locked) && gosi_cas(&r->idle, (uint32_t)REALM_IDLE, (uint32_t)REALM_WAKING)) return true;
+  *rest = !owner;
+  return false;
+}
+
 static void realm_sleep(gos_realm *r, gosi_m *m) {
   gos_ns until = GOS_FOREVER;
   bool owner = gosi_load(&r->owner) == m;
   if (owner) {
     if (gosi_load(&gosi_rt.nrealms) > 1 && spin(r)) return;
+    gosi_sysmon_start(); /* a fork's child has none yet, and nobody else would tell a deadlock */
     gosi_store(&r->cur, (gos_g *)NULL);
     gosi_store(&r->tick, r->tick + 1);
     gosi_store_seq(&r->idle, (uint32_t)REALM_IDLE);
@@ -391,8 +435,12 @@ static void realm_sleep(gos_realm *r, gosi_m *m) {
   while (!gosi_load_acquire(&m->wake) && !look) {
     gos_g *ready;
     int e = gosi_m_wait(m, until, &ready);
-    if (e == GOS_TIMEDOUT || (e == GOS_AGAIN && m->is_home)) look = true;
-    if (ready) gosi_ready_list(m, ready); /* wakes the owner, if that is another thread or this one */
+    if (e == GOS_TIMEDOUT || e == GOS_AGAIN) look = true;
+    if (!ready) continue;
+    bool rest;
+    look |= goes_on(r, m, ready, &rest);
+    gosi_ready_list(m, ready);
+    if (rest) gosi_os_wait(&m->wake, 0, gosi_os_now() + POLL_REST);
   }
   gosi_add(&r->awake, 1);
   gosi_lock_take(&r->lock);
@@ -506,6 +554,8 @@ static void *thread_main(void *arg) {
   gos_realm *r = m->realm;
   gosi_tls_m = m;
   gosi_os_name_thread("gossamer-realm");
+  gosi_store(&m->tid, gosi_os_tid());
+  gosi_os_users_signals(); /* goroutines start programs, which inherit the mask */
   gosi_os_alt_stack();
   gosi_context_adopt(&m->g0);
   if (!m->host && r->host.thread_new && !(m->host = r->host.thread_new(r->host.u))) {
@@ -584,8 +634,20 @@ static void kick_from_outside(gos_g *main_g) {
   gosi_realm_ready(main_g);
 }
 
+/* Main is in a system call that the signal did not end: it came to another thread, the one the realm began on, or just
+   before the call. */
+static void reach_main(gos_realm *r, gos_ns now) {
+  enum { AGAIN = 5000000 };
+  gosi_m *m = gosi_load(&r->main_m);
+  if (now - r->reached < AGAIN || !r->host.pending(r->host.u)) return;
+  if (!gosi_os_thread_blocked(gosi_load(&m->tid))) return; /* it computes, and will look */
+  r->reached = now;
+  gosi_os_interrupt(gosi_load(&m->tid));
+}
+
 static bool look_at(gos_realm *r, gos_ns now) {
   gos_g *main_g = r->main;
+  if (r->host.pending && gosi_load(&main_g->status) == G_RUNNING) reach_main(r, now);
   if (r->host.pending && gosi_load(&main_g->status) == G_WAITING && !gosi_load(&r->kicking) &&
       r->host.pending(r->host.u)) {
     gosi_store(&r->kicking, 1u);
@@ -659,12 +721,13 @@ uint64_t gosi_realm_ticks(void) {
   return n;
 }
 
-uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs) {
+uint64_t gosi_realm_count(uint64_t *created, uint64_t *switches, uint64_t *handoffs) {
   uint64_t live = 0;
   for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
     if (gosi_load_acquire(&r->closed) == REALM_ENDED) continue;
     uint64_t started = gosi_load(&r->created) - gosi_load(&r->ended), not_yet = gosi_load(&r->promised);
     live += 1 + (started > not_yet ? started - not_yet : 0); /* they may change meanwhile */
+    *created += 1 + gosi_load(&r->created);
     *switches += gosi_load(&r->tick);
     *handoffs += gosi_load(&r->handoffs);
   }
@@ -707,6 +770,7 @@ static void fill_in(gos_realm *r, const gos_host *h, unsigned cls, gosi_m *m, go
   gosi_timers_init(&r->timers);
   r->main = g;
   r->home = m;
+  gosi_store(&r->main_m, m);
   gosi_store(&r->owner, m);
   gosi_store(&r->nms, 1);
   gosi_store(&r->awake, 1);
@@ -760,6 +824,7 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   m->realm = r;
   m->host = state;
   m->is_home = true;
+  gosi_store(&m->tid, gosi_os_tid());
   m->cur = g;
   gosi_context_adopt(&g->ctx);
   gosi_tls_m = m;
@@ -789,12 +854,8 @@ void gos_realm_close(gos_realm *r) {
   leave_alone(r);
 }
 
-static void drop_fibers(gos_realm *r) {
-  for (gosi_fiber *f; (f = r->stacks);) {
-    r->stacks = f->next;
-    if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
-    gosi_stack_put(f);
-  }
+static void drop_stacks(gos_realm *r) {
+  drop_fibers(r);
   if (r->credits) gosi_stack_give_credits(r->cls, r->credits);
   r->credits = 0;
   gosi_stack_drop_cache();
@@ -806,7 +867,7 @@ int gos_realm_end(gos_realm *r) {
   if (!m || m != r->home || m->cur != g || g == gosi_rt.main || gosi_load(&r->nms) != 1) return GOS_PERM;
   if (gosi_load(&r->created) != gosi_load(&r->ended) || gosi_load(&r->timers.n)) return GOS_PERM;
   gos_realm_close(r);
-  drop_fibers(r);
+  drop_stacks(r);
   gosi_gcache_empty(&r->gs);
   free(r->timers.heap);
   r->timers.heap = NULL;
@@ -904,11 +965,7 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
 }
 
 int gos_realm_free_stacks(gos_realm *r) {
-  for (gosi_fiber *f = r->stacks; f; f = r->stacks) {
-    r->stacks = f->next;
-    if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
-    gosi_stack_put(f);
-  }
+  drop_fibers(r);
   return gosi_stack_discard();
 }
 int gos_free_stacks(void) { return gosi_stack_discard(); }
@@ -933,6 +990,12 @@ void gosi_realm_take_back(gos_g *g) {
 gos_g *gos_self(void) {
   gosi_m *m = gosi_tls_m;
   return m && m->cur && !(m->cur->flags & GF_FOREIGN) ? m->cur : NULL;
+}
+gos_g *gos_caller(void) {
+  gosi_m *m = gosi_enter();
+  gos_g *g = gos_g_retain(m->cur);
+  gosi_leave_m(m);
+  return g;
 }
 gos_g *gos_realm_main(gos_realm *r) { return r->main; }
 void *gos_g_arg(gos_g *g) { return gosi_load(&g->flags) & (GF_MAIN | GF_FOREIGN) ? NULL : g->arg; }

@@ -17,6 +17,7 @@ struct gos_realm {
   bool listed;
   gos_g *main;
   gosi_m *home;       /* the thread it began on */
+  gosi_m *main_m;     /* [host] writes, [any] reads: where main runs, or ran last */
   gosi_m *owner;      /* [host] writes, [any] reads: the thread that runs the queue */
   gos_g *head, *tail; /* [host] the run queue */
   int nrun;           /* [host] writes, [any] reads */
@@ -47,11 +48,14 @@ struct gos_realm {
   char *deadlock;     /* [host] the last report */
   uint32_t seen_tick; /* the monitor's */
   gos_ns seen_since;
+  gos_ns reached; /* when main's thread was last sent a signal */
   uint64_t handoffs, created, ended;
   uint64_t promised; /* [any] of those created, not started yet: gosi_realm_promise */
 };
 
 /* [host] g is locked to its thread m, and is no longer. */
 void gosi_realm_unlock(gosi_m *m, gos_g *g);
+/* In a fork's child: the host has lost the states of the fibers that it keeps. */
+void gosi_realm_forget_stacks(gos_realm *r);
 
 #endif

@@ -272,6 +272,7 @@ typedef struct gosi_runtime {
   gos_g *main;
   gosi_p *ps; /* PS_MAX of them */
   uint64_t next_id;
+  gosi_lock interrupts; /* guards a goroutine's step from being interrupted to the end of a wait; the last one taken */
 
   gosi_lock lock; /* guards all below */
   gos_g *global_head, *global_tail;
@@ -539,7 +540,7 @@ gos_g *gosi_realm_promise(gos_realm *r, void (*fn)(void *), void *arg);
 void gosi_realm_keep(gosi_m *m, gos_g *g); /* it runs now; from any thread, and cannot fail */
 void gosi_realm_take_back(gos_g *g);       /* [lock] it will not */
 uint64_t gosi_realm_ticks(void);           /* of all realms: the same twice, and none of them has switched */
-uint64_t gosi_realm_count(uint64_t *switches, uint64_t *handoffs);
+uint64_t gosi_realm_count(uint64_t *created, uint64_t *switches, uint64_t *handoffs);
 size_t gosi_realm_site(gos_g *g, char *buf, size_t n);
 
 void gosi_realm_timer_first(gosi_timers *ts);

@@ -120,10 +120,19 @@ static bool watch_p(gosi_p *p, gos_ns now) {
   return work;
 }
 
+/* Nobody has a P, and of those who sleep nobody until a timer is due: the last one's thread has ended. */
+static bool timers_unwatched(void) {
+  if (gosi_load(&gosi_rt.timers.next) == GOS_FOREVER) return false;
+  gosi_lock_take(&gosi_rt.lock);
+  bool nobody = gosi_rt.nidle_ps == gosi_rt.nprocs && !gosi_rt.keeper;
+  gosi_lock_drop(&gosi_rt.lock);
+  return nobody;
+}
+
 /* Work that its owner did not think worth a wake, but has not reached since the last look. */
 static void spread(void) {
   if (!gosi_load(&gosi_rt.nidle_ps)) return;
-  bool waiting = gosi_load(&gosi_rt.nglobal) > 0;
+  bool waiting = gosi_load(&gosi_rt.nglobal) > 0 || timers_unwatched();
   for (int i = 0; i < gosi_load(&gosi_rt.nprocs) && !waiting; i++) {
     gosi_p *p = &gosi_rt.ps[i];
     waiting = gosi_load(&p->tail) - gosi_load(&p->head) > 1;
@@ -156,7 +165,8 @@ static void *sysmon_main(void *arg) {
   for (;;) {
     gos_ns now = gosi_os_now();
     gosi_store(&gosi_coarse, now);
-    if (unlikely(gosi_debug_look != NULL)) debug_due = gosi_debug_look(now);
+    gos_ns (*debug_look)(gos_ns) = gosi_load_acquire(&gosi_debug_look);
+    if (unlikely(debug_look != NULL)) debug_due = debug_look(now);
     bool hot = false;
     unsigned before = retakes;
     blocking = false;

@@ -177,6 +177,12 @@ void gosi_stack_put(gosi_fiber *f) {
   pthread_mutex_unlock(&p->lock);
 }
 
+void gosi_stack_raise(gosi_fiber *f) {
+  gosi_fiber laid;
+  gosi_stack_lay(f->lo - gosi_stack_guard_size(f->cls), f->cls, &laid);
+  f->top = laid.top;
+}
+
 /* The page with the header stays: it is what links them. */
 int gosi_stack_discard(void) {
   int n = 0;

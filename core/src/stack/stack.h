@@ -37,6 +37,8 @@ void gosi_stack_give_credits(unsigned cls, int n);
 /* The caller holds a credit. */
 gosi_fiber *gosi_stack_get(unsigned cls);
 void gosi_stack_put(gosi_fiber *f);
+/* top is again what it was at first: somebody had lowered it. */
+void gosi_stack_raise(gosi_fiber *f);
 /* Gives the memory of those that were put back to the system; how many. */
 int gosi_stack_discard(void);
 /* Another cache of up to STACK_CACHE_MAX stacks exists (a P, a realm). */

@@ -69,15 +69,22 @@ static int not_locked(gos_cond *c, gosi_waiter *w) {
   return GOS_PERM;
 }
 
-/* Locks again, whatever happens; an interrupt meanwhile is kept for the next wait. */
-static void relock(const locker *lk) {
+/* Locks again, whatever happens but for a deadlock, which is then the result. An interrupt meanwhile is kept for
+   the next wait; what a host's main goroutine is to look at first must not keep the others from running. */
+static int relock(const locker *lk) {
   bool interrupted = false;
-  for (int e; (e = lk->lock(lk->l));)
-    if (e == GOS_CANCELED) interrupted = true;
-  if (!interrupted) return;
+  int e;
+  while ((e = lk->lock(lk->l)) && e != GOS_DEADLOCK) {
+    if (e == GOS_CANCELED)
+      interrupted = true;
+    else
+      gos_gosched();
+  }
+  if (!interrupted) return e;
   gosi_m *m = gosi_enter();
   gosi_store_seq(&m->cur->interrupted, (uint8_t)1);
   gosi_leave_m(m);
+  return e;
 }
 
 static int wait_with(gos_cond *c, const locker *lk, gos_ns deadline) {
@@ -94,8 +101,7 @@ static int wait_with(gos_cond *c, const locker *lk, gos_ns deadline) {
     e = gosi_lot_sleep(m, b, &w, WAIT_COND, deadline);
   gosi_sub(&c->n, 1u);
   gosi_leave();
-  relock(lk);
-  return e;
+  return relock(lk) ? GOS_DEADLOCK : e;
 }
 
 static int unlock_mutex(void *l) { return gos_mutex_unlock(l); }

@@ -10,16 +10,30 @@
 
 struct gos_timer {
   gosi_timer t;
-  gos_chan *c; /* NULL: after_func */
-  bool ticks;  /* again and again; fixed at birth */
-  gos_ns last; /* tick sent; guarded as the channel is, */
-  bool live;   /* and so is this: armed, and neither fired nor stopped since */
+  gos_chan *c;    /* NULL: after_func */
+  bool ticks;     /* again and again; fixed at birth */
+  gosi_lock lock; /* where there is no channel, whose lock does the same: guards arming, and the next two */
+  gos_ns last;    /* tick sent */
+  bool live;      /* armed, and neither fired nor stopped since */
   gos_realm *realm;
   void (*fn)(void *);
   void *arg;
 };
 
 static gosi_timers *domain(gos_timer *t) { return t->realm ? gosi_realm_timers(t->realm) : &gosi_rt.timers; }
+
+static void lock(gos_timer *t) {
+  if (t->c)
+    gosi_chan_lock(t->c);
+  else
+    gosi_lock_take(&t->lock);
+}
+static void unlock(gos_timer *t) {
+  if (t->c)
+    gosi_chan_unlock(t->c);
+  else
+    gosi_lock_drop(&t->lock);
+}
 
 static void fire_tick(gosi_m *m, gosi_timer *inner, uint32_t seq, gos_ns now) {
   gos_timer *t = (gos_timer *)inner;
@@ -43,8 +57,11 @@ static void fire_func(gosi_m *m, gosi_timer *inner, uint32_t seq, gos_ns now) {
     e = gos_realm_go(t->realm, NULL, 0, t->fn, t->arg, NULL);
   else
     e = gosi_spawn(m, NULL, t->fn, t->arg, NULL, NULL);
-  /* Full now, perhaps not in a moment: a call that was promised is not lost. */
-  if (e) gosi_timer_add(domain(t), inner, now + 1000000, 0);
+  if (!e) return;
+  /* Full now, perhaps not in a moment: a call that was promised is not lost. It joins one of a reset meanwhile. */
+  lock(t);
+  if (gosi_load(&inner->slot) == TIMER_OFF) gosi_timer_add(domain(t), inner, now + 1000000, 0);
+  unlock(t);
 }
 
 static gos_timer *timer_new(gos_realm *realm, gos_ns d, gos_ns period, void (*fn)(void *), void *arg) {
@@ -90,7 +107,7 @@ gos_chan *gos_timer_c(gos_timer *t) { return t ? t->c : NULL; }
 /* Disarms t and, if when is a time, arms it again. 1: it was pending, or its tick unreceived. */
 static int rearm(gos_timer *t, gos_ns when, gos_ns period) {
   int pending, e = GOS_OK;
-  if (t->c) gosi_chan_lock(t->c);
+  lock(t);
   pending = gosi_timer_remove(&t->t); /* first: a firing that starts before it has the old seq */
   if (t->c) pending = t->live;        /* a firing under way that will find itself stale has not fired */
   t->live = when != GOS_FOREVER;
@@ -100,7 +117,7 @@ static int rearm(gos_timer *t, gos_ns when, gos_ns period) {
     pending = 1;
   }
   if (when != GOS_FOREVER && (e = gosi_timer_add(domain(t), &t->t, when, period))) t->live = false;
-  if (t->c) gosi_chan_unlock(t->c);
+  unlock(t);
   return e ? e : pending;
 }
 

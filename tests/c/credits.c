@@ -1,0 +1,61 @@
+// ctest: timeout=120
+/* The right to a stack, and the stack, come back: however goroutines come and go, no more stacks are made than what
+ * lives at once asks for. SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+static const size_t sizes[] = {0, 16 << 10, 256 << 10, 1 << 20};
+enum { SIZES = sizeof sizes / sizeof *sizes, SLACK = 400 /* what Ps keep for themselves */ };
+
+static size_t stacks(void) {
+  gos_stats s;
+  CHECK_EQ(gos_stats_get(&s, sizeof s), GOS_OK);
+  return s.stacks;
+}
+static gos_g *sized(size_t size, void (*fn)(void *), void *arg) {
+  int e = 0;
+  gos_g *g = gos_go_opts(&(gos_go_options){.size = sizeof(gos_go_options), .stack = size}, fn, arg, &e);
+  CHECK_EQ(e, GOS_OK);
+  return g;
+}
+static void nothing(void *u) { (void)u; }
+static void waits(void *gate) { CHECK_EQ(gos_chan_recv(gate, NULL), GOS_CLOSED); }
+
+/* n at once; waiting for each other, or each over at once. */
+static void burst(size_t size, int n, bool wait) {
+  static gos_g *g[200];
+  gos_chan *gate = gos_chan_make(0, 0);
+  for (int i = 0; i < n; i++) g[i] = sized(size, wait ? waits : nothing, gate);
+  gos_chan_close(gate);
+  for (int i = 0; i < n; i++) finish(g[i]);
+  gos_chan_release(gate);
+}
+
+TEST(one_after_another) {
+  for (int k = 0; k < SIZES; k++) {
+    burst(sizes[k], 1, false);
+    size_t before = stacks();
+    for (int i = 0; i < 2000; i++) burst(sizes[k], 1, i % 2);
+    CHECK(stacks() <= before + SLACK);
+  }
+}
+
+TEST(many_at_once) {
+  for (int k = 0; k < SIZES; k++) {
+    burst(sizes[k], 200, true);
+    size_t before = stacks();
+    for (int i = 0; i < 20; i++) burst(sizes[k], 200, i % 2);
+    CHECK(stacks() <= before + SLACK);
+  }
+}
+
+TEST(while_gomaxprocs_changes) {
+  burst(0, 200, true);
+  gos_gomaxprocs(4);
+  burst(0, 200, true);
+  size_t before = stacks();
+  for (int i = 0; i < 200; i++) {
+    CHECK(gos_gomaxprocs(1 + i % 4) > 0);
+    burst(0, 50, i % 3);
+  }
+  CHECK(stacks() <= before + SLACK);
+}

@@ -451,6 +451,10 @@ void go_native_started(PyObject *o, gos_g *h) {
 /* No Python code runs before it counts as ended. */
 void go_native_ended(PyObject *o, PyObject *error) {
   goroutine *g = (goroutine *)o;
+  if (UNLIKELY(g->behind)) { /* it had ended before the fork, and nobody had seen it */
+    Py_XDECREF(error);
+    return;
+  }
   PyObject *fn = g->fn, *keep = g->args[1];
   g->fn = NULL;
   g->nargs = 0;

@@ -67,6 +67,7 @@ static void give(struct later *l, size_t bytes) {
 
 /* One at a time: Python code may run in each of them, and another goroutine go on with the rest. */
 static void settle(void) {
+  if (UNLIKELY(!hung) && state_here) hang_bell(); /* a fork's child, or there was no memory */
   __atomic_store_n(&weight, 0, __ATOMIC_RELAXED);
   struct later *l = __atomic_exchange_n(&given, NULL, __ATOMIC_SEQ_CST); /* pairs with the exchange in give() */
   while (l) {                                                            /* the last one first: turn it round */

@@ -919,10 +919,35 @@ def test_fork(program, shared):
         native.go(lib.swallow, held)
         g = native.go(lib.square, (a, b))
         held.send(b"abc")
+        over = [native.go(lib.nothing) for _ in range(3)]
+        panic = native.go(lib.panics, 3)
+        for x in (*over, panic):
+            while x.status != "dead":  # ended, but not seen by Python
+                pass
         pid = os.fork()
         if not pid:
-            del a, b, held, g
-            os._exit(0)
+            assert g.status == panic.status == "dead"
+            for x in (g, panic):
+                try:
+                    x.join()
+                    raise SystemExit("joined")
+                except RuntimeError as e:
+                    assert "parent" in str(e), e
+            a, b, data = native.Chan(native.int64), native.Chan(native.int64), bytearray(3)
+            held.close()
+            held = native.Chan(native.buffer)
+            x, y = native.go(lib.square, (a, b)), native.go(lib.swallow, held)
+            held.send(data)
+            a.send(5)
+            assert b.recv() == 25
+            a.close(); held.close()
+            x.join(); y.join()
+            data.append(1)
+            try:
+                native.go(lib.panics, 4).join()
+            except native.Panic:
+                os._exit(0)
+            os._exit(3)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         a.send(4)
         assert b.recv() == 16

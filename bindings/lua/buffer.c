@@ -20,10 +20,13 @@ struct span {
 struct buffer {
   const char *type; /* GL_BUFFER's mark */
   struct span *s;
+  uint8_t kind;  /* for struct gl_share: 0 */
+  size_t weight; /* what it counts for in gl.buffers */
 };
 
 enum { WINDOW = 128, WIDER = 16 }; /* what unpack looks at first, and how much wider then */
 #define MOST ((lua_Integer)1 << 46)
+#define LEAST ((size_t)32 << 20)
 
 static void retain(void *p) { __atomic_add_fetch(&((struct span *)p)->refs, 1, __ATOMIC_RELAXED); }
 
@@ -36,11 +39,16 @@ static void release(void *p) {
   }
 }
 
-/* Lua's collector does not see this memory: it works as if that had been allocated there. */
-static void weigh(lua_State *L, void *p) {
-  const struct span *s = p;
-  size_t kb = (s->whole ? s->whole : s)->size >> 10;
-  if (kb && lua_gc(L, LUA_GCISRUNNING) > 0) lua_gc(L, LUA_GCSTEP, kb < 1 << 30 ? (int)kb : 1 << 30);
+/* Lua's collector does not see this memory, and in its generational mode no number of steps would find an old buffer:
+   when a state's buffers have doubled since the last time, and grown by more than its heap, all is collected. */
+static void weigh(lua_State *L, struct gl *S, void *userdata) {
+  struct buffer *b = userdata;
+  b->weight = (b->s->whole ? b->s->whole : b->s)->size;
+  S->buffers += b->weight;
+  if (S->buffers <= S->buffers_due + LEAST || lua_gc(L, LUA_GCISRUNNING) <= 0) return;
+  lua_gc(L, LUA_GCCOLLECT);
+  size_t heap = (size_t)lua_gc(L, LUA_GCCOUNT) << 10;
+  S->buffers_due = S->buffers + (S->buffers > heap ? S->buffers : heap);
 }
 const struct gl_share gl_buffer_shares[] = {{GL_BUFFER, sizeof(struct buffer), retain, release, weigh}, {0}};
 
@@ -85,7 +93,7 @@ static int buffer(lua_State *L) {
   *s = (struct span){.refs = 1, .size = n, .bytes = s->own};
   if (from) memcpy(s->own, from, n);
   b->s = s;
-  weigh(L, s);
+  weigh(L, gl_of(L), b);
   return 1;
 }
 
@@ -225,6 +233,8 @@ static int eq(lua_State *L) {
 
 static int gc(lua_State *L) {
   struct buffer *b = lua_touserdata(L, 1);
+  gl_of(L)->buffers -= b->weight;
+  b->weight = 0;
   release(b->s);
   b->s = NULL;
   return 0;

@@ -21,8 +21,8 @@
 
 #include <gossamer/host.h>
 
-#if LUA_VERSION_NUM != 504
-#error "gossamer: this binding is for Lua 5.4"
+#if LUA_VERSION_NUM != 504 && LUA_VERSION_NUM != 505
+#error "gossamer: this binding is for Lua 5.4 and 5.5"
 #endif
 
 #pragma GCC visibility push(hidden)
@@ -148,8 +148,9 @@ struct gl {
   struct gl_scratch *scratch;
   struct gl_sharing *sharing;
   struct gl_msg *unpacking;
-  struct gl_isolate *iso; /* the state is its; NULL: a state that somebody else made */
-  bool ending;            /* goroutines but main end at their next step */
+  size_t buffers, buffers_due; /* bytes that the state's buffers show; after how many more it is collected */
+  struct gl_isolate *iso;      /* the state is its; NULL: a state that somebody else made */
+  bool ending;                 /* goroutines but main end at their next step */
 };
 
 #define NOINLINE __attribute__((noinline))

@@ -21,7 +21,7 @@ struct gl_share {
   size_t size; /* of the userdata; 0: the end of a list */
   void (*retain)(void *p);
   void (*release)(void *p);
-  void (*weigh)(lua_State *L, void *p); /* a userdata of a state refers to it from now on; NULL: it is small */
+  void (*weigh)(lua_State *L, struct gl *S, void *userdata); /* of a new userdata; NULL: what it shares is small */
 };
 
 extern const struct gl_share gl_sync_shares[], gl_atomic_shares[], gl_context_shares[], gl_buffer_shares[];

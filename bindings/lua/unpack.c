@@ -266,7 +266,7 @@ static void push_shared(struct reader *r) {
   ref->kind = GL_REF_TAKEN; /* nothing fails from here on: the class is there */
   set_class(r, share->type);
   came(r);
-  if (share->weigh) share->weigh(L, p[1]);
+  if (share->weigh) share->weigh(L, r->S, p);
 }
 
 static void push_value(struct reader *r, int depth) {

@@ -1,12 +1,12 @@
---- gossamer: Go's goroutines, channels and select for Lua 5.4.
+--- gossamer: Go's goroutines, channels and select for Lua 5.4 and 5.5.
 -- Everything that decides anything is in the C core; this file adds what is shorter in Lua.
 -- lua/gossamer/meta.lua describes every function.
 --
 -- SPDX-License-Identifier: Apache-2.0
 
-if _VERSION ~= "Lua 5.4" then
+if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
   local jit = rawget(_G, "jit")
-  error(("gossamer is for Lua 5.4, not for %s"):format(jit and jit.version or _VERSION), 0)
+  error(("gossamer is for Lua 5.4 and 5.5, not for %s"):format(jit and jit.version or _VERSION), 0)
 end
 local native = require "gossamer.native"
 

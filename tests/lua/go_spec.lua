@@ -121,7 +121,8 @@ describe("an error", function()
       assert.is_nil(ok)
       assert.are.equal(v, err)
     end
-    assert.are.same({ n = 2 }, table.pack(select(1, gos.go(error, nil):join()), (select(2, gos.go(error, nil):join()))))
+    local r = table.pack(gos.go(error, nil):join())
+    assert.are.same({ nil, support.error_nil }, { r[1], r[2] })
   end)
   it("is told again at every join", function()
     local g = gos.go(error, "again", 0)
@@ -325,13 +326,15 @@ describe("introspection", function()
     assert.is_true(gos.goid() > 0 and id > gos.goid())
   end)
   it("counts them", function()
-    local before = gos.num_goroutine()
-    local ch, gs = gos.chan(), {}
-    for i = 1, 50 do gs[i] = gos.go(ch.recv, ch) end
-    assert.are.equal(before + 50, gos.num_goroutine())
-    ch:close()
-    for i = 1, 50 do gs[i]:join() end
-    assert.are.equal(before, gos.num_goroutine())
+    local out = support.script [[ -- in a process where nothing else ends meanwhile
+      local before = gos.num_goroutine()
+      local ch, gs = gos.chan(), {}
+      for i = 1, 50 do gs[i] = gos.go(ch.recv, ch) end
+      io.write(before, " ", gos.num_goroutine(), " ")
+      ch:close()
+      for i = 1, 50 do gs[i]:join() end
+      io.write(gos.num_goroutine())]]
+    assert.are.equal("1 51 1", out)
   end)
   it("lists them", function()
     local ch = gos.chan()

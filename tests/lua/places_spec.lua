@@ -150,7 +150,7 @@ describe("waiting around errors:", function()
       assert(not ok and err == e)
     end
     local ok, err = pcall(function() c:recv() error() end)
-    assert(not ok and err == nil)
+    assert(not ok and err == support.error_nil)
   end)
   case("error's levels", function(c)
     local function thrower() error("m", 2) end

@@ -127,7 +127,7 @@ describe("errors that are not strings", function()
       assert.is_true(contains(traceback, "stack traceback"))
     end
     local r = table.pack(gos.go(error):join())
-    assert.are.same({ nil, nil }, { r[1], r[2] })
+    assert.are.same({ nil, support.error_nil }, { r[1], r[2] })
     local out = support.script [[
       gos.go(error, nil)
       gos.go(error, {})

@@ -17,7 +17,7 @@ local function value(i)
   if k == 2 then return { i, { i }, name = "n" .. i } end
   if k == 3 then local t = { i } t.self = t return t end
   if k == 4 then return function() return i end end
-  if k == 5 then return { gos.chan(1), gos.null } end
+  if k == 5 then return { gos.chan(1), gos.null, shared = gos.buffer("buffer" .. i):slice(7), i = i } end
   return i * 0.5
 end
 
@@ -37,6 +37,7 @@ function kinds.consume(all, m)
     local v = all.jobs:recv(0.001)
     if type(v) == "function" then v = v() end
     if type(v) == "table" and v.self then assert(v.self == v) end
+    if type(v) == "table" and v.shared then assert(v.shared:tostring() == tostring(v.i)) end
   end
 end
 

@@ -8,6 +8,9 @@ local gos = require "gossamer"
 
 local support = { lua = os.getenv "LUA" or "lua5.4" }
 
+--- What error(nil) raises: nil until 5.5.
+support.error_nil = select(2, pcall(error, nil))
+
 local stress = {
   generational = function() collectgarbage "generational" end,
   step = function()

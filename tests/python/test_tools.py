@@ -483,6 +483,7 @@ def test_code_interact(session):
     s.type("print('n' * n)")
     s.expect("nnnnnn")
     s.others_run()
+    s.expect(">>>")  # before it the terminal may take the character for its own
     os.write(s.input, b"\x04")  # the end of the file
     s.end()
 

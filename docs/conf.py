@@ -14,6 +14,7 @@ version = release = gossamer.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "stubs", "header", "links"]
 exclude_patterns = ["site"]
 highlight_language = "none"
+smartquotes = False
 nitpicky = False
 
 myst_enable_extensions = ["colon_fence"]

@@ -167,6 +167,10 @@ static inline PyThreadState *compat_swap(PyThreadState *to) {
     *compat.holder = to;
     *current = to;
 #if PY_VERSION_HEX >= 0x030D0000
+    /* The bits above the events say which instrumentation (sys.settrace(), sys.monitoring) is in force. CPython sets
+       them for whoever runs and whoever takes the GIL; code does not start under stale ones, but tries for ever. */
+    uintptr_t stale = (from->eval_breaker ^ to->eval_breaker) & ~(uintptr_t)0xff;
+    if (__builtin_expect(stale != 0, 0)) __atomic_xor_fetch(&to->eval_breaker, stale, __ATOMIC_RELAXED);
     /* A request to drop the GIL is put to its holder. A stale one must not stay with to: nobody
        would be there to take the GIL, and dropping it waits for a taker. */
     if (to->eval_breaker & 1) __atomic_and_fetch(&to->eval_breaker, ~(uintptr_t)1, __ATOMIC_RELAXED);

@@ -779,7 +779,8 @@ static PyMethodDef methods[] = {
     {"exception", METHOD(goroutine_exception), METH_NOARGS,
      "exception($self, /)\n--\n\nThe exception it ended with; None when it returned, or has not ended. Does not wait."},
     {"interrupt", METHOD(goroutine_interrupt), METH_FASTCALL | METH_KEYWORDS,
-     "Ends its current wait, or its next one, by raising exc there. False when it has ended already."},
+     "interrupt($self, exc=...)\n--\n\n"
+     "Ends its current wait, or its next one, by raising exc (Canceled) there. False when it has ended already."},
     {"stack", METHOD(goroutine_stack), METH_NOARGS,
      "stack($self, /)\n--\n\nIts Python frames, outermost first, as a traceback.StackSummary; empty before it begins "
      "and "

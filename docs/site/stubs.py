@@ -146,8 +146,8 @@ class Callable(SphinxDirective):
         doc = inspect.getdoc(getattr(obj, method[0]) if method else obj) or ""
         head = f".. py:function:: {'.'.join([name, *method])}{args} -> {result}"
         lines = doc.split("\n")
-        if lines[0].startswith(f"{name}("):  # its signature
-            del lines[0]
+        if "--" in lines:  # above it stands the signature
+            del lines[: lines.index("--") + 1]
         return self.parse_text_to_nodes("\n".join([head, "", *("   " + line for line in marked_up(lines))]))
 
 

@@ -3,6 +3,7 @@
  * nobody could have had are dropped, and a dump tells how long somebody has waited. clock_gettime() is the test's own.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -48,6 +49,33 @@ TEST(minutes_waited) {
   CHECK_HAS(dump(), line);
   gos_chan_close(never);
   finish(g);
+  gos_chan_release(never);
+}
+
+/* Who started it: a goroutine with its number, or a thread, which has none. */
+static void *starts(void *arg) {
+  *(gos_g **)arg = spawn(waits, never);
+  return NULL;
+}
+TEST(started_by_a_thread) {
+  pthread_t t;
+  gos_g *g, *h = spawn(waits, never = gos_chan_make(0, 0));
+  CHECK_EQ(pthread_create(&t, NULL, starts, &g), 0);
+  pthread_join(t, NULL);
+  until_parked(g, "chan receive"), until_parked(h, "chan receive");
+  char *text = dump(), *of_thread, *end, line[80];
+  gos_info i;
+  gos_info_get(h, &i, sizeof i);
+  CHECK_EQ(i.creator, 1);
+  CHECK_HAS(text, "in goroutine 1");
+  gos_info_get(g, &i, sizeof i);
+  CHECK_EQ(i.creator, 0);
+  snprintf(line, sizeof line, "goroutine %llu [", (unsigned long long)i.id);
+  CHECK((of_thread = strstr(text, line)) && (of_thread = strstr(of_thread, "created by ")));
+  if ((end = strchr(of_thread, '\n'))) *end = 0;
+  CHECK(!strstr(of_thread, "in goroutine"));
+  gos_chan_close(never);
+  finish(g), finish(h);
   gos_chan_release(never);
 }
 

@@ -252,7 +252,11 @@ TEST(suspended_and_resumed) {
   struct coroutine c[N];
   gos_g *g[N];
   int want[N] = {0};
-  for (int i = 0; i < N; i++) c[i].resume = gos_chan_make(0, 0), c[i].step = 0, g[i] = spawn(steps, &c[i]);
+  for (int i = 0; i < N; i++) {
+    c[i].resume = gos_chan_make(0, 0);
+    c[i].step = 0;
+    g[i] = spawn(steps, &c[i]);
+  }
   for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
     int i = order[k];
     until_parked(g[i], "chan receive");

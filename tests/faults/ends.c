@@ -88,7 +88,22 @@ static void at_once(void) {
   gos_flight_free(f);
 }
 
+/* An interrupt that comes before its goroutine waits is not lost, whatever orders the two. */
+static void is_interrupted(void *arg) { CHECK_EQ(gos_chan_recv(NULL, arg), GOS_CANCELED); }
+static void interrupts(void) {
+  for (int i = 0; i < 10; i++) {
+    int e;
+    gos_g *g = gos_go_opts(NULL, is_interrupted, NULL, &e);
+    if (!WORKED(e)) continue;
+    if (i % 2) gos_gosched();
+    CHECK_EQ(gos_interrupt(g), GOS_OK);
+    CHECK_EQ(gos_join(g, GOS_FOREVER), GOS_OK);
+    gos_release(g);
+  }
+}
+
 void workload(void) {
+  interrupts();
   graces();
   graces_of_the_ended();
   at_once();

@@ -2,7 +2,7 @@
 #include "faults.h"
 #include <gossamer/host.h>
 
-enum { THREADS = 6, MANY = 20 };
+enum { THREADS = 3, MANY = 8 };
 static atomic_int living, refused;
 static atomic_int ran, wanted;
 

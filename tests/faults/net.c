@@ -45,7 +45,11 @@ static void pairs(void) {
 /* ---- connections --------------------------------------------------------------------------- */
 static char address[64];
 static atomic_int dialed, echoed, refused;
-static bool fine(int e) { return WORKED(e) || (refused++, false); }
+static bool fine(int e) {
+  bool worked = WORKED(e);
+  refused += !worked;
+  return worked;
+}
 static void dials(void *arg) {
   (void)arg;
   int fd = gos_dial("tcp", address, gos_now() + 3600000 * MS);

@@ -90,15 +90,6 @@ ALWAYS_INLINE int try_recv(gos_chan *c, void *out, gosi_waiter **wake) {
 int gosi_chan_try_send_locked(gos_chan *c, const void *v, gosi_waiter **wake) { return try_send(c, v, wake); }
 int gosi_chan_try_recv_locked(gos_chan *c, void *out, gosi_waiter **wake) { return try_recv(c, out, wake); }
 
-int gosi_chan_offer(gosi_m *m, gos_chan *c, const void *v) {
-  gosi_waiter *wake = NULL;
-  gosi_chan_lock(c);
-  int e = try_send(c, v, &wake);
-  gosi_chan_unlock(c);
-  if (wake) gosi_chan_ready(m, c, wake->g);
-  return e;
-}
-
 /* ---- waiting ---------------------------------------------------------------------------------- */
 NOINLINE int gosi_wait_for_nothing(gosi_m *m, unsigned reason, gos_ns deadline) {
   gos_g *g = m->cur;

@@ -81,7 +81,6 @@ ALWAYS_INLINE bool gosi_chan_no_send(gos_chan *c) {
          !gosi_load_acquire(&c->closed);
 }
 /* For code inside the scheduler: never waits. */
-int gosi_chan_offer(gosi_m *m, gos_chan *c, const void *v);
 int gosi_chan_close(gosi_m *m, gos_chan *c);
 gos_chan *gosi_chan_new(gos_realm *home, size_t elem, size_t cap);
 /* A wait that nothing but its deadline or an interrupt ends. */

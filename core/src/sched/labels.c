@@ -59,7 +59,7 @@ static gosi_labels *changed(const gosi_labels *old, const char *key, const char 
   gosi_labels *s = gosi_alloc(sizeof *s + n + k + v);
   if (!s) return NULL;
   char *at = s->text;
-  const char *from = old ? old->text : NULL, *end = from + n;
+  const char *from = old ? old->text : "", *end = from + n;
   for (; from < end && strcmp(from, key) < 0; from = next_key(from))
     at = (char *)memcpy(at, from, (size_t)(next_key(from) - from)) + (next_key(from) - from);
   if (value) {

@@ -104,3 +104,19 @@ SCENARIO(locked_yields, 2, EX_THREADS) {
   ex_finish(ex_go(yields, NULL));
   CHECK_EQ(others_ran, 1);
 }
+
+/* ---- work from outside, put while the last thread is about to sleep ------------------------------------------- */
+static gos_waitgroup from_outside;
+static void is_done(void *u) {
+  (void)u;
+  CHECK_EQ(gos_waitgroup_done(&from_outside), GOS_OK);
+}
+static void starts(void *u) {
+  for (intptr_t i = (intptr_t)u; i > 0; i--) CHECK_EQ(gos_go(is_done, NULL), GOS_OK);
+}
+SCENARIO(outside_starts, 2, EX_THREADS) {
+  CHECK_EQ(gos_waitgroup_add(&from_outside, 3), GOS_OK);
+  int x = ex_thread(starts, (void *)1), y = ex_thread(starts, (void *)2);
+  CHECK_EQ(gos_waitgroup_wait(&from_outside), GOS_OK);
+  ex_join(x), ex_join(y);
+}

@@ -19,6 +19,17 @@ end
 
 local function spawn(f) ready(coroutine.create(f)) end
 
+-- No queue: resume and yield, there and back.
+function M.switch(n, watch)
+  local yield, resume = coroutine.yield, coroutine.resume
+  local co = coroutine.create(function()
+    while true do yield() end
+  end)
+  watch.start()
+  for _ = 1, n do resume(co) end
+  watch.stop()
+end
+
 -- One sender and one receiver at a time.
 local Chan = {}
 Chan.__index = Chan
@@ -46,8 +57,10 @@ function Chan:recv()
   return self.value
 end
 
+local function chan() return setmetatable({}, Chan) end
+
 function M.message(n, watch)
-  local ch = setmetatable({}, Chan)
+  local ch = chan()
   spawn(function() for i = 1, n do ch:send(i) end end)
   spawn(function() for _ = 1, n do ch:recv() end end)
   watch.start()
@@ -66,6 +79,21 @@ function M.spawn_join(n, watch)
   watch.stop()
 end
 
+function M.pipeline(n, watch)
+  local first = chan()
+  local last = first
+  for _ = 1, 100 do
+    local from, to = last, chan()
+    spawn(function() for _ = 1, n do to:send(from:recv()) end end)
+    last = to
+  end
+  spawn(function() for i = 1, n do first:send(i) end end)
+  spawn(function() for _ = 1, n do last:recv() end end)
+  watch.start()
+  run()
+  watch.stop()
+end
+
 function M.parked(n, watch)
   local waiters = {}
   local function wait() coroutine.yield() end
@@ -76,5 +104,6 @@ function M.parked(n, watch)
   end
   watch.stop()
 end
+M.parked_500k = M.parked
 
 return M

@@ -19,4 +19,14 @@ for name, make in pairs(require "payloads") do
   end
 end
 
+for states = 1, 2 do
+  M["isolate_" .. states] = function(n, watch)
+    local all = {}
+    watch.start()
+    for i = 1, states do all[i] = effil.thread(watch.work)(n // states) end
+    for i = 1, states do all[i]:wait() end
+    watch.stop()
+  end
+end
+
 return M

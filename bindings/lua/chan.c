@@ -21,13 +21,16 @@ struct gl_chan *gl_new_chan(lua_State *L, int can, int holds, int nuv) {
   return ch;
 }
 
-int gl_received(lua_State *L, struct gl *S, struct gl_go *me, const struct gl_chan *ch, gl_value v, int e, bool now) {
-  if (e != GOS_OK) return gl_failed(L, S, me, e, now);
+static inline int push(lua_State *L, struct gl *S, const struct gl_chan *ch, gl_value v) {
   if (ch->holds == GL_VALUES)
     gl_push(L, S, GL_VALS, v);
   else
     lua_pushnumber(L, (lua_Number)(gos_ns)v / 1e9);
   return 1;
+}
+
+int gl_received(lua_State *L, struct gl *S, struct gl_go *me, const struct gl_chan *ch, gl_value v, int e, bool now) {
+  return e == GOS_OK ? push(L, S, ch, v) : gl_failed(L, S, me, e, now);
 }
 
 /* chan([cap [, name]]) */
@@ -48,6 +51,13 @@ static int chan(lua_State *L) {
   return 1;
 }
 
+/* May the call be tried without gl_enter(), which a wait needs? Not with a t, which may have ended: it would be
+   argument number args + 1. When this was true gl_enter() raises no error. */
+static inline bool at_once(lua_State *L, struct gl *S, int args) {
+  return lua_gettop(L) <= args && S->thread == __builtin_thread_pointer() && !S->ending &&
+         (L != S->mainL || S->cur == S->main);
+}
+
 static gl_value check_value(lua_State *L, struct gl *S, int idx, gos_chan *c) {
   if (lua_isnoneornil(L, idx)) luaL_argerror(L, idx, "cannot send nil (use gos.null)");
   return gl_encode(L, S, GL_VALS, idx, c);
@@ -56,11 +66,20 @@ static gl_value check_value(lua_State *L, struct gl *S, int idx, gos_chan *c) {
 static int chan_send(lua_State *L) {
   struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_SEND);
   struct gl *S = ch->S;
+  gl_value v;
+  int e;
+  bool tried = at_once(L, S, 2);
+  if (tried) {
+    v = check_value(L, S, 2, ch->c);
+    if (gos_chan_send_dl(ch->c, &v, GOS_NOW) == GOS_OK) {
+      lua_pushboolean(L, 1);
+      return 1;
+    }
+  }
   gos_ns dl = gl_deadline(L, 3);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
-  gl_value v = check_value(L, S, 2, ch->c);
-  int e;
+  if (!tried) v = check_value(L, S, 2, ch->c);
   GL_WAIT(L, S, me, e, gos_chan_send_dl(ch->c, &v, dl));
   if (e == GOS_OK) {
     lua_pushboolean(L, 1);
@@ -84,16 +103,21 @@ static int chan_try_send(lua_State *L) {
   return 1;
 }
 
-static int chan_recv(lua_State *L) {
-  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_RECV);
+static NOINLINE int wait_to_recv(lua_State *L, struct gl_chan *ch, gos_ns dl) {
   struct gl *S = ch->S;
-  gos_ns dl = gl_deadline(L, 2);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
   gl_value v;
   int e;
   GL_WAIT(L, S, me, e, gos_chan_recv_dl(ch->c, &v, dl));
   return gl_received(L, S, me, ch, v, e, now);
+}
+
+static int chan_recv(lua_State *L) {
+  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_RECV);
+  gl_value v;
+  if (at_once(L, ch->S, 1) && gos_chan_recv_dl(ch->c, &v, GOS_NOW) == GOS_OK) return push(L, ch->S, ch, v);
+  return wait_to_recv(L, ch, gl_deadline(L, 2));
 }
 
 static int chan_try_recv(lua_State *L) {
@@ -110,8 +134,10 @@ static int chan_try_recv(lua_State *L) {
 
 /* for v in ch do: only the channel's close may end the loop silently. */
 static int chan_iterate(lua_State *L) {
-  lua_settop(L, 1);
-  int n = chan_recv(L);
+  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_RECV);
+  gl_value v;
+  if (at_once(L, ch->S, 3) && gos_chan_recv_dl(ch->c, &v, GOS_NOW) == GOS_OK) return push(L, ch->S, ch, v);
+  int n = wait_to_recv(L, ch, GOS_FOREVER);
   if (n == 2 && strcmp(lua_tostring(L, -1), "closed") != 0) return luaL_error(L, "%s", lua_tostring(L, -1));
   return n;
 }

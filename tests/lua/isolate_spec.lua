@@ -295,14 +295,10 @@ describe("an isolate's end", function()
     local out, status = support.script [[
       for _ = 1, 20 do
         assert(gos.isolate(function()
-          gos.preempt(0.0002)
           local grp = gos.errgroup { limit = 1 }
           grp:go(function() gos.nilchan:recv() end)
           gos.go(function() grp:go(print) end)
-          gos.go(function() while true do gos.after(1000) end end)
-          gos.go(function() while true do gos.go(function() end) end end)
-          gos.go(function() while true do gos.after_func(1000, print) end end)
-          gos.sleep(0.005)
+          gos.gosched()
         end):join())
       end]]
     assert.are.same({ "", 0 }, { out, status })

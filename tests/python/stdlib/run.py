@@ -16,6 +16,7 @@ A test is named as unittest names it. The last line tells the counts: "N passed,
 
 import argparse
 import contextlib
+import fnmatch
 import importlib.util
 import json
 import os
@@ -318,7 +319,7 @@ def covers(versions, version=sys.version_info[:2]):
 
 
 def read_listed(path=HERE / "differences.txt"):
-    """{test: why} for this version of Python."""
+    """{test: why} for this version of Python; a test may be a pattern."""
     listed = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -333,6 +334,10 @@ def read_listed(path=HERE / "differences.txt"):
     return listed
 
 
+def is_of(test, entry):
+    return fnmatch.fnmatchcase(test, entry)
+
+
 class Report:
     """What running one module has shown."""
 
@@ -344,9 +349,12 @@ class Report:
         found = differences(self.plain, self.goroutine)
         self.as_thread = set(differences(self.plain, run_child("thread", name, selection))) if thread else set()
         self.found = found
-        self.unlisted = {t: ends for t, ends in found.items() if self.key(t) not in listed}
+        self.unlisted = {t: ends for t, ends in found.items() if not any(is_of(self.key(t), x) for x in listed)}
         seen = {self.key(t) for t, end in self.plain.ends.items() if end != "skipped"} | {f"{name}:(process)"}
-        self.stale = sorted(t for t in listed if t in seen and t not in {self.key(t) for t in found})
+        differ = {self.key(t) for t in found}
+        self.stale = sorted(
+            x for x in listed if any(is_of(t, x) for t in seen) and not any(is_of(t, x) for t in differ)
+        )
         self.seconds = time.monotonic() - began
         self.empty = not self.plain.ends
 

@@ -407,7 +407,7 @@ class Run:
 
     def wrong(self, code, out, err):
         """What is wrong with how it ended, or None."""
-        if self.early and "init_import_site" in err:
+        if self.early and "Fatal Python error: init_" in err:
             return None  # Python itself was not up
         for word in BAD:
             if word in err:

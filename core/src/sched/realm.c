@@ -699,12 +699,19 @@ bool gosi_realm_watch(gos_ns now) {
   return hot;
 }
 
+static bool asleep(gos_realm *r) {
+  return gosi_load(&r->idle) == REALM_IDLE && !gosi_load(&r->awake) && !gosi_load(&r->inbox);
+}
+
+bool gosi_realms_asleep(void) {
+  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link)
+    if (!gosi_load_acquire(&r->closed) && !asleep(r)) return false;
+  return true;
+}
+
 bool gosi_realms_quiet(void) {
-  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
-    if (gosi_load_acquire(&r->closed)) continue;
-    if (gosi_load(&r->idle) != REALM_IDLE || gosi_load(&r->awake) || gosi_load(&r->inbox)) return false;
-    if (gosi_load(&r->timers.next) != GOS_FOREVER) return false;
-  }
+  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link)
+    if (!gosi_load_acquire(&r->closed) && (!asleep(r) || gosi_load(&r->timers.next) != GOS_FOREVER)) return false;
   return true;
 }
 

@@ -530,6 +530,7 @@ void gosi_realm_ready(gos_g *g);
 void gosi_realm_loop(gosi_m *m);
 /* The monitor's look at all realms. True: something is runnable or stuck, look again soon. */
 bool gosi_realm_watch(gos_ns now);
+bool gosi_realms_asleep(void);            /* nothing runs in any; timers may be pending */
 bool gosi_realms_quiet(void);             /* nothing runs, nothing is due, in any */
 bool gosi_realm_ask_deadlock(void);       /* main belongs to a realm: that realm looks into it; false: it does not */
 void gosi_realm_end(gosi_m *m, gos_g *g); /* as gosi_end, for a realm's goroutine */

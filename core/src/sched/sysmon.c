@@ -144,7 +144,7 @@ static bool someone_runs(void) {
   gosi_lock_take(&gosi_rt.lock);
   bool any = gosi_rt.nidle_ms < gosi_rt.nms || gosi_rt.nforeign > 0;
   gosi_lock_drop(&gosi_rt.lock);
-  return any || gosi_poll_vacant() || !gosi_realms_quiet();
+  return any || gosi_poll_vacant() || !gosi_realms_asleep(); /* realms look after their timers themselves */
 }
 
 static void sleep_long(gos_ns until) {

@@ -347,7 +347,8 @@ DEADLOCKS = {
 NOT_BESIDE = {
     "end by close all": set(OTHERS),
     "shutdown": {"with a handler", "finalizer parks", "finalizer blocks"},
-    "end by fork": {"at exit", "at exit waits", "finalizer waits"},
+    # (libsqlite takes a lock in the child that may have been held at the fork, with threads just as well)
+    "end by fork": {"at exit", "at exit waits", "finalizer waits", "sqlite"},
     "end by goroutine forks": {"finalizer waits"},
 }
 BAD = ["Fatal Python error", "Segmentation fault", "gossamer: ", "SystemError", "Assertion", "core dumped"]
@@ -406,7 +407,7 @@ class Run:
 
     def wrong(self, code, out, err):
         """What is wrong with how it ended, or None."""
-        if self.early and "init_import_site" in err:
+        if self.early and "Fatal Python error: init_" in err:
             return None  # Python itself was not up
         for word in BAD:
             if word in err:
@@ -429,11 +430,12 @@ class Run:
 
 
 def backtraces(pid):
-    """Where its threads stand, for one that hangs."""
+    """Where its threads stand, and its children's, for one that hangs."""
     if not shutil.which("gdb"):
         return ""
     with contextlib.suppress(subprocess.SubprocessError, OSError):
-        return subprocess.run(
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return "".join(map(backtraces, children)) + subprocess.run(
             ["gdb", "-p", str(pid), "-batch", "-ex", "set pagination off", "-ex", "thread apply all bt 25"],
             capture_output=True,
             text=True,

@@ -65,6 +65,6 @@ from .signal import (
 from .sync import Cond, Locker, Mutex, Once, RWMutex, WaitGroup, _OnceCall
 from .time import Ticker, Timer, after, after_func, sleep, tick
 
-features = frozenset({"ambient-context", "awaiting", "fork", "identity", "readable", "signals", "stack-size"})
+features = frozenset({"ambient-context", "identity", "readable", "signals", "stack-size"})
 
 _atexit.register(_close)

@@ -1,9 +1,11 @@
 """The second backend: the same names as the C extension, by cffi, over OS threads. See docs/python/backends.md.
 
 It stands in for gossamer._gossamer, under that name, where _backend.py chooses it. A goroutine is a thread of
-Python's, which calls the core as any foreign thread may; cffi lets go of the GIL around each call.
+Python's, which calls the core as any foreign thread may; cffi lets go of the GIL around each call. Its types are those
+of _gossamer.pyi, which stands for both; the files here are not checked by mypy.
 """
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def main(headers: list[str], output: str) -> None:
     ffi.set_source(MODULE, None)
     ffi.emit_python_code(output)
     with open(output, "a", encoding="utf-8") as out:
-        out.write(f"version = {constant('GOS_VERSION', texts[0])}\n")
+        out.write(f"version = {constant('GOS_VERSION', texts[0])}\n# mypy: ignore-errors\n")
 
 
 if __name__ == "__main__":

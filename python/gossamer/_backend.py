@@ -12,25 +12,25 @@ import sys
 
 __all__ = ["backend", "backend_features"]
 
-# What the C extension has. See docs/python/backends.md.
+# What the C extension has; docs/python/backends.md says what each of them means.
 _all = frozenset(
     {
         "ambient-context",
-        "awaiting",
+        "closed-at-exit",
         "deadlock-report",
-        "fork",
+        "free-after-func",
         "goroutines-in-user-space",
         "identity",
         "native",
-        "no-lost-values",
-        "pending-after-funcs-are-free",
+        "prompt-signals",
         "readable",
+        "scheduler-stats",
         "signals",
         "slow-report",
         "stack-size",
-        "weak-exit-report",
     }
 )
+_python311 = frozenset({"awaiting"}) if sys.version_info >= (3, 11) else frozenset()
 
 
 def _chosen() -> str:
@@ -42,11 +42,11 @@ def _chosen() -> str:
 
 def _use(name: str) -> frozenset[str]:
     if name == "c":
-        return _all
+        return _all | _python311
     from . import _backend_cffi
 
     sys.modules["gossamer._gossamer"] = _backend_cffi
-    return _backend_cffi.features
+    return _backend_cffi.features | _python311
 
 
 backend = _chosen()

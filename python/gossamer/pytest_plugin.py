@@ -12,6 +12,8 @@ Settings:  gossamer_timeout = SECONDS, gossamer_leakcheck = true: for all tests;
 """
 # SPDX-License-Identifier: Apache-2.0
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import inspect

@@ -1,8 +1,8 @@
 """Where the cffi backend differs: backend_cffi.txt, applied when these tests run with it.
 
-A line is "differs TEST: reason" (it fails, and has to: a test that passes is off the list) or "skip TEST: reason" (it
-would hang, or is about something else). TEST is a file of this directory, or FILE::TEST; a test with parameters
-is named without them, and then all of them differ. "py39" instead of "differs" or "skip" is a test that needs a newer Python than 3.9.
+A line is "differs TEST: reason" (it fails, and has to: a test that passes is off the list), "skip TEST: reason" (it
+would hang, or its outcome is up to the system, or it is about something else) or "pypy TEST: reason" (left out on
+PyPy only). TEST is a file of this directory, or FILE::TEST, without parameters. Every test that is named has to exist.
 """
 # SPDX-License-Identifier: Apache-2.0
 
@@ -27,7 +27,7 @@ def read(text):
     lines = []
     for line in text.splitlines():
         if line and not line.startswith("#"):
-            found = re.fullmatch(r"(differs|skip|py39) (\S+): (.+)", line)
+            found = re.fullmatch(r"(differs|skip|pypy) (\S+): (.+)", line)
             if not found:
                 raise pytest.UsageError(f"{LIST.name}: cannot read {line!r}")
             lines.append(Line(*found.groups()))
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config, items):
         names.add(name)
         files.add(file)
         line = lines.get(name) or lines.get(file)
-        if line is None or (line.kind == "py39" and sys.version_info >= (3, 11)):
+        if line is None or (line.kind == "pypy" and sys.implementation.name != "pypy"):
             continue
         if line.kind == "differs":
             item.add_marker(pytest.mark.xfail(strict=True, reason=line.reason))

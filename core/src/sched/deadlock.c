@@ -10,7 +10,7 @@ enum { TOOL_THREADS = GOSI_TSAN ? 1 : 0 };
 
 static bool nothing_runs(void) {
   gosi_lock_take(&gosi_rt.lock);
-  bool quiet = gosi_rt.nidle_ms == gosi_rt.nms && gosi_rt.nglobal == 0 && gosi_rt.nforeign == 0 &&
+  bool quiet = gosi_rt.nidle_ms == gosi_rt.nms && gosi_rt.nglobal == 0 && gosi_rt.nforeign == 0 && gosi_rt.ndue == 0 &&
                gosi_load(&gosi_rt.timers.next) == GOS_FOREVER;
   int known = gosi_rt.nthreads;
   gosi_lock_drop(&gosi_rt.lock);

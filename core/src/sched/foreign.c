@@ -129,9 +129,10 @@ gosi_m *gosi_attach(void) {
 }
 
 /* A woken thread is awake from the moment it is woken, not when it gets a CPU. */
-static void count_awake(int d) {
+static void count_awake(int d, int due) {
   gosi_lock_take(&gosi_rt.lock);
   gosi_rt.nforeign += d;
+  gosi_rt.ndue += due;
   gosi_lock_drop(&gosi_rt.lock);
 }
 
@@ -139,7 +140,8 @@ void gosi_foreign_park(gosi_m *m) {
   gos_g *g = m->cur;
   gos_realm *r = m->realm;
   gos_ns until = g->timer.when; /* gosi_wait sets it for us */
-  count_awake(-1);
+  bool due = until != GOS_FOREVER;
+  count_awake(-1, due);
   if (!gosi_load_acquire(&m->wake)) {
     if (r && r->host.detach) r->host.detach(r->host.u, m->host);
     while (!gosi_load_acquire(&m->wake)) { /* pairs with the store in gosi_foreign_ready */
@@ -151,17 +153,18 @@ void gosi_foreign_park(gosi_m *m) {
       until = GOS_FOREVER;
       if (!gosi_cas(&g->claim, 0u, 1u)) continue; /* being woken as well */
       g->result = look ? GOS_AGAIN : GOS_TIMEDOUT;
-      count_awake(1);
+      count_awake(1, 0);
       break;
     }
     if (r && r->host.attach) r->host.attach(r->host.u, m->host);
   }
+  if (due) count_awake(0, -1);
   gosi_store(&m->wake, 0u);
   gosi_store(&g->status, (uint8_t)G_RUNNING);
   if (gosi_load(&gosi_rt.nfds)) gosi_sysmon_nudge(); /* it may have left the poller */
 }
 
 void gosi_foreign_ready(gos_g *g) {
-  count_awake(1);
+  count_awake(1, 0);
   gosi_m_wake(g->m);
 }

@@ -76,6 +76,7 @@ static void in_child(void) {
   gosi_rt.idle_ps = NULL;
   gosi_rt.nthreads = m ? 1 : 0;
   gosi_rt.nforeign = m && m->foreign ? 1 : 0;
+  gosi_rt.ndue = 0;
   gosi_timers_forget(&gosi_rt.timers);
   gosi_g_visit(forget_g, m ? m->cur : NULL);
   for (int i = gosi_rt.nps; i-- > 0;) {

@@ -294,6 +294,7 @@ typedef struct gosi_runtime {
   int nrealms;             /* those that have not ended */
   bool many_cpus;
   int nforeign; /* attached foreign threads that are not asleep in the runtime */
+  int ndue;     /* foreign threads that wait with a deadline: they will be awake by themselves */
   uint64_t handoffs, wakes;
   uint64_t foreign_created, foreign_ended;
 

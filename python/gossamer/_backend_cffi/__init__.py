@@ -1,9 +1,11 @@
 """The second backend: the same names as the C extension, by cffi, over OS threads. See docs/python/backends.md.
 
 It stands in for gossamer._gossamer, under that name, where _backend.py chooses it. A goroutine is a thread of
-Python's, which calls the core as any foreign thread may; cffi lets go of the GIL around each call.
+Python's, which calls the core as any foreign thread may; cffi lets go of the GIL around each call. Its types are those
+of _gossamer.pyi, which stands for both; the files here are not checked by mypy.
 """
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 
@@ -66,6 +68,6 @@ from .signal import (
 from .sync import Cond, Locker, Mutex, Once, RWMutex, WaitGroup, _OnceCall
 from .time import Ticker, Timer, after, after_func, sleep, tick
 
-features = frozenset({"ambient-context", "awaiting", "fork", "identity", "readable", "signals", "stack-size"})
+features = frozenset({"ambient-context", "identity", "readable", "signals", "stack-size"})
 
 _atexit.register(_close)

@@ -5,6 +5,7 @@ Always true:
   the ambient context is the value of one contextvar
 """
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

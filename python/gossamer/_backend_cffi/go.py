@@ -6,6 +6,7 @@ Always true of a Goroutine:
   its thread's frames do not hold it once it has ended: an exception that nobody can collect is reported at once
 """
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

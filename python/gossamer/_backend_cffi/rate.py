@@ -1,5 +1,6 @@
 """rate.Limiter: the core's bucket of tokens."""
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """What becomes of an exception that nobody collects: runtime.set_panic()."""
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Go's runtime package, as far as it means something where every goroutine is a thread."""
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """select: cases are objects, and the very case that fired is the result."""
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """The weighted semaphore, and what errgroup.py stands on."""
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

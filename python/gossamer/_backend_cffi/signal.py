@@ -1,5 +1,6 @@
 """Signals: the core's channel of numbers, for gossamer/signal.py, which gives them to Python's channels."""
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

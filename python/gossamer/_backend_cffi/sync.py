@@ -1,5 +1,6 @@
 """WaitGroup, Mutex, RWMutex, Cond, Once."""
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ A timer that calls a function has a thread that waits for its tick, while it is 
 themselves runs on a stack that is no Python thread's.
 """
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

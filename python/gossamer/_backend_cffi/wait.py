@@ -7,6 +7,7 @@ Always true:
   an interrupt is an attribute of its goroutine; the core's own only wakes it
 """
 # SPDX-License-Identifier: Apache-2.0
+# mypy: ignore-errors
 
 from __future__ import annotations
 

@@ -51,6 +51,7 @@ C_ONLY = {
     "deadlock-report",
     "free-after-func",
     "goroutines-in-user-space",
+    "native",
     "prompt-signals",
     "scheduler-stats",
     "slow-report",

@@ -163,7 +163,7 @@ def wait(deadline, ctx, call, reason=None):
         return e
     if deadline != NOW:
         keep_quiet()
-    if ctx is not None or deadline == NOW or (me is not None and me._interrupted is not None):
+    if ctx is not None or deadline == NOW:
         e = call.until(NOW)
         if e != WOULDBLOCK or deadline == NOW:
             return e
@@ -176,7 +176,8 @@ def wait(deadline, ctx, call, reason=None):
             if e == CANCELED or (e in (TIMEDOUT, WOULDBLOCK) and until != deadline):
                 continue
             return e
-        return CANCELED
+        e = call.until(NOW)  # what can be done at once is no wait to be ended
+        return CANCELED if e == WOULDBLOCK else e
     finally:
         if me is not None:
             me._reason = None

@@ -298,7 +298,11 @@ describe("an isolate's end", function()
           local grp = gos.errgroup { limit = 1 }
           grp:go(function() gos.nilchan:recv() end)
           gos.go(function() grp:go(print) end)
-          gos.gosched()
+          gos.preempt(0.0002)
+          gos.go(function() while true do gos.after(1000) end end)
+          gos.go(function() while true do gos.go(function() end) end end)
+          gos.go(function() while true do gos.after_func(1000, print) end end)
+          gos.sleep(0.005)
         end):join())
       end]]
     assert.are.same({ "", 0 }, { out, status })

@@ -873,6 +873,11 @@ int gos_realm_end(gos_realm *r) {
   gos_g *g = r->main;
   if (!m || m != r->home || m->cur != g || g == gosi_rt.main || gosi_load(&r->nms) != 1) return GOS_PERM;
   if (gosi_load(&r->created) != gosi_load(&r->ended) || gosi_load(&r->timers.n)) return GOS_PERM;
+  if (m->foreign_g) { /* first: a thread that counts for nothing would let others look asleep for good */
+    gosi_lock_take(&gosi_rt.lock);
+    gosi_rt.nforeign++;
+    gosi_lock_drop(&gosi_rt.lock);
+  }
   gos_realm_close(r);
   drop_stacks(r);
   gosi_gcache_empty(&r->gs);
@@ -890,13 +895,10 @@ int gos_realm_end(gos_realm *r) {
   m->is_home = false;
   m->cur = m->foreign_g;
   m->foreign = m->foreign_g != NULL;
-  gosi_lock_take(&gosi_rt.lock);
-  if (m->foreign)
-    gosi_rt.nforeign++;
-  else
-    gosi_rt.nthreads--;
-  gosi_lock_drop(&gosi_rt.lock);
   if (!m->foreign) {
+    gosi_lock_take(&gosi_rt.lock);
+    gosi_rt.nthreads--;
+    gosi_lock_drop(&gosi_rt.lock);
     gosi_tls_m = NULL;
     gosi_free(m);
   }

@@ -16,6 +16,8 @@ _P = ParamSpec("_P")
 
 __version__: str
 
+def _native_library() -> str: ...
+
 class _HasFileno(Protocol):
     def fileno(self) -> int: ...
 

@@ -218,5 +218,5 @@ repeat
   most[third] = math.max(most[third], memory())
 until gos.now() - start > seconds
 print(("%d rounds; KB in each third: %d, %d, %d"):format(round, table.unpack(most)))
-assert(gos.num_goroutine() == 1)
+while gos.num_goroutine() > 1 do gos.gosched() end -- a state that has been joined is still closing; else the test times out
 assert(seconds < 60 or os.getenv "GOSSAMER_STRESS_MEMORY" == "any" or most[3] <= most[2] * 1.03 + 4096, "memory grows")

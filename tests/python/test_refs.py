@@ -590,6 +590,10 @@ ELSEWHERE = {
     "runtime.shutdown",  # test_shutdown below: it would end what other tests have left
     "runtime.Stats.count",  # tuple's
     "runtime.Stats.index",
+    "backend",  # values
+    "backend_features",
+    "get_include",  # files
+    "get_library",
 }
 
 

@@ -381,22 +381,22 @@ def test_profiled_program(program, tmp_path):
 # ---- faulthandler
 
 
-def test_dump_traceback_shows_goroutines(tmp_path, parked):
-    def parked_here(ch):
-        ch.recv()
-
-    ch = Chan()
-    gs = [parked(parked_here, ch) for _ in range(3)]
-    with open(tmp_path / "dump", "w+") as f:
-        faulthandler.dump_traceback(f, all_threads=True)
-        go(faulthandler.dump_traceback, f, all_threads=True).join()
-        f.seek(0)
-        text = f.read()
-    assert text.count("in parked_here") == 6 and text.count("in test_dump_traceback_shows_goroutines") == 2, text
-    for _ in gs:
-        ch.send(None)
-    for g in gs:
-        g.join()
+def test_dump_traceback_shows_goroutines(program):
+    r = program(
+        """
+        import faulthandler, sys
+        from gossamer import *
+        ch = Chan()
+        def parked_here(): ch.recv()
+        def main_here():
+            gs = [go(parked_here) for _ in range(3)]
+            while any(g.status != "waiting" for g in gs): runtime.gosched()
+            faulthandler.dump_traceback(sys.stdout, all_threads=True)
+            go(faulthandler.dump_traceback, sys.stdout, all_threads=True).join()
+        main_here()
+        """
+    )
+    assert r.code == 0 and r.out.count("in parked_here") == 6 and r.out.count("in main_here") == 2, r
 
 
 FATAL = """

@@ -34,7 +34,7 @@ from .context import (
 from .core import __version__
 from .core import library_file as _native_library
 from .errors import Canceled, ChanClosed, DeadlineExceeded, Deadlock, Error, WouldBlock
-from .go import Goroutine, _set_labels, go, goexit, goroutines
+from .go import Goroutine, _Goexit, _set_labels, go, goexit, goroutines
 from .go import report_all as _close
 from .map import Pool, _Map
 from .rate import Limiter, Reservation

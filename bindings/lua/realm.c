@@ -77,13 +77,25 @@ static gos_realm *new_realm(struct gl *S, int *err) {
                        err);
 }
 
+/* What a timer or a context of others has just started comes first: it sees that the state ends, and does nothing. */
+static bool end_realm(struct gl *S) {
+  enum { ROUNDS = 100 };
+  int e = gos_realm_end(S->realm);
+  for (int i = 0; e == GOS_PERM && i < ROUNDS; i++) {
+    gos_gosched();
+    S->cur = S->main;
+    e = gos_realm_end(S->realm);
+  }
+  return e == GOS_OK;
+}
+
 static int close_state(lua_State *L) {
   struct gl *S = lua_touserdata(L, 1);
   if (S->realm) {
     gl_report_all(S);
     gl_signals_end(S);
     gl_go_abandon_all(S);
-    if (!S->iso || gos_realm_end(S->realm) != GOS_OK) gos_realm_close(S->realm);
+    if (!S->iso || !end_realm(S)) gos_realm_close(S->realm);
     gl_preempt_end(S);
     S->realm = NULL;
     S->thread = NULL;

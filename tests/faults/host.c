@@ -7,7 +7,7 @@ static atomic_int living, refused;
 static atomic_int ran, wanted;
 
 static void *thread_new(void *u) { return u; }
-static void *fiber_new(void *u, char *lo, char *hi) { return lo < hi ? u : NULL; }
+static void *fiber_new(void *u, char *lo, char **hi) { return lo < *hi ? u : NULL; }
 static void start_failed(void *u, void *arg) {
   (void)u, (void)arg;
   wanted--;

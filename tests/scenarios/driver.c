@@ -272,15 +272,22 @@ static void start(const char *rest) {
 static bool ended(struct runner *r) { return gos_join(r->g, GOS_NOW) == GOS_OK; }
 
 /* ---- looking ------------------------------------------------------------------- */
-static int busy(const gos_info *i, void *me) {
-  return i->id != *(uint64_t *)me && strcmp(i->status, "waiting") && strcmp(i->status, "dead");
+struct look {
+  uint64_t me, waiting; /* waiting: a sum that tells who does */
+};
+static int busy(const gos_info *i, void *u) {
+  struct look *l = u;
+  bool waits = !strcmp(i->status, "waiting");
+  if (waits) l->waiting += i->id * i->id + 1;
+  return i->id != l->me && !waits && strcmp(i->status, "dead");
 }
 /* Nobody finished or began a step while all were seen waiting, and none wakes another before it
-   finishes a step: so all were waiting at one moment, and will stay so. */
+   finishes a step: so all were waiting at one moment, and will stay so. What a group has started wakes others
+   as it ends, which is no step: two looks must see the same ones wait. */
 static bool settled(void) {
   long before = progress;
-  uint64_t me = gos_goid();
-  if (gos_foreach(busy, &me)) return false;
+  struct look first = {gos_goid(), 0}, second = first;
+  if (gos_foreach(busy, &first) || gos_foreach(busy, &second) || first.waiting != second.waiting) return false;
   for (int i = 0; i < runners; i++) {
     gos_g *g = runner[i].flow.joins; /* it is seen dead a moment before those who join it are seen runnable */
     if (g && gos_join(g, GOS_NOW) == GOS_OK) return false;

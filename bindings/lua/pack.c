@@ -500,7 +500,7 @@ static struct gl_msg *finish(struct writer *w, int n) {
   m->nrefs = s->nrefs;
   m->nvalues = (uint32_t)n;
   m->again = w->again;
-  memcpy(m->bytes, s->bytes, s->size);
+  if (s->size) memcpy(m->bytes, s->bytes, s->size);
   if (refs) memcpy(refs, s->refs, s->nrefs * sizeof *refs);
   return m;
 }

@@ -127,7 +127,8 @@ describe("gossamer-lua", function()
   it("--dump-on-quit: SIGQUIT shows every goroutine", function()
     local code = [[
       local gos = require "gossamer"
-      gos.go { gos.nilchan.recv, gos.nilchan, name = "waits" }
+      local g = gos.go { gos.nilchan.recv, gos.nilchan, name = "waits" }
+      while g:status() ~= "waiting" do gos.gosched() end
       gos.process.spawn { "sh", "-c", "kill -QUIT $PPID" }
       while true do gos.sleep(60) end
     ]]

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 
-from .core import CANCELED, FOREVER, NULL, OK, TIMEDOUT, ffi, lib
+from .core import CANCELED, FOREVER, INVAL, NULL, OK, TIMEDOUT, ffi, lib
 from .errors import NoCopy, error_of, final
 from .wait import ENDED, Call, deadline_of, failed, obeyed, wait
 
@@ -100,6 +100,8 @@ class Limiter(NoCopy):
         (seconds) from now or the deadline of ctx; ValueError when n is more than the burst. Then, and when it is
         interrupted, no token was taken. Go: WaitN."""
         n, deadline, ctx = _read_count(n), deadline_of(timeout), obeyed(ctx, "wait")
+        if ctx is not None and lib.gos_ctx_err(ctx._x) and lib.gos_limiter_wait_ctx(self._l, n, ctx._x) != INVAL:
+            raise failed(ENDED, ctx, "wait")  # it takes nothing; what was given back too late would be lost
         r = self.reserve(n)
         if not r.ok:
             raise ValueError(f"{n} tokens are more than the limiter's burst")

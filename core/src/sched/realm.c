@@ -96,6 +96,12 @@ void gosi_realm_ready(gos_g *g) {
 /* ---- running ---------------------------------------------------------------------------- */
 static void realm_g_main(void *arg);
 
+/* The host may have lowered its top. */
+static void put_fiber(gosi_fiber *f) {
+  gosi_stack_raise(f);
+  gosi_stack_put(f);
+}
+
 /* A stack with host state; NULL: no memory. */
 static gosi_fiber *fiber_for(gos_realm *r, gos_g *g) {
   gosi_fiber *f = r->stacks;
@@ -104,10 +110,8 @@ static gosi_fiber *fiber_for(gos_realm *r, gos_g *g) {
     return f;
   }
   f = gosi_stack_get(g->cls);
-  char *top = f->top;
   if (r->host.fiber_new && !(f->host = r->host.fiber_new(r->host.u, f->lo, &f->top))) {
-    f->top = top;
-    gosi_stack_put(f);
+    put_fiber(f);
     return NULL;
   }
   return f;
@@ -115,24 +119,17 @@ static gosi_fiber *fiber_for(gos_realm *r, gos_g *g) {
 
 static void drop_fiber(gos_realm *r, gosi_fiber *f) {
   if (r->host.fiber_free) r->host.fiber_free(r->host.u, f->host);
-  gosi_stack_raise(f);
-  gosi_stack_put(f);
+  put_fiber(f);
 }
 
-static void drop_fibers(gos_realm *r) {
+/* Each of those that the realm keeps. */
+static void drop_fibers(gos_realm *r, bool host_has_them) {
   for (gosi_fiber *f; (f = r->stacks);) {
     r->stacks = f->next;
-    drop_fiber(r, f);
+    host_has_them ? drop_fiber(r, f) : put_fiber(f);
   }
 }
-
-void gosi_realm_forget_stacks(gos_realm *r) {
-  for (gosi_fiber *f; (f = r->stacks);) {
-    r->stacks = f->next;
-    gosi_stack_raise(f);
-    gosi_stack_put(f);
-  }
-}
+void gosi_realm_forget_stacks(gos_realm *r) { drop_fibers(r, false); }
 
 /* The credit of a goroutine whose stack was of class cls. */
 static void credit_back(gos_realm *r, unsigned cls) {
@@ -862,7 +859,7 @@ void gos_realm_close(gos_realm *r) {
 }
 
 static void drop_stacks(gos_realm *r) {
-  drop_fibers(r);
+  drop_fibers(r, true);
   if (r->credits) gosi_stack_give_credits(r->cls, r->credits);
   r->credits = 0;
   gosi_stack_drop_cache();
@@ -974,7 +971,7 @@ int gos_realm_go(gos_realm *r, const char *name, size_t stack, void (*fn)(void *
 }
 
 int gos_realm_free_stacks(gos_realm *r) {
-  drop_fibers(r);
+  drop_fibers(r, true);
   return gosi_stack_discard();
 }
 int gos_free_stacks(void) { return gosi_stack_discard(); }

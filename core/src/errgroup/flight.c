@@ -77,7 +77,7 @@ static call **bucket(gos_flight *f, uint64_t hash) { return &f->buckets[hash & (
 
 static call *find(gos_flight *f, const char *key, uint64_t hash) {
   call *c = *bucket(f, hash);
-  while (c && (c->hash != hash || strcmp(c->key, key))) c = c->next;
+  while (c && (c->hash != hash || strcmp(c->key, key) != 0)) c = c->next;
   return c;
 }
 

@@ -178,7 +178,7 @@ static gos_ns age_of(const char *s) {
   char *end;
   if (!s || !*s || !strcmp(s, "0")) return -1;
   if (!strcmp(s, "1")) return usual_age;
-  long ms = strncmp(s, "age=", 4) || !s[4] ? -1 : strtol(s + 4, &end, 10);
+  long ms = strncmp(s, "age=", 4) != 0 || !s[4] ? -1 : strtol(s + 4, &end, 10);
   if (ms >= 0 && !*end) return ms < 86400000 ? ms * 1000000 : 86400000000000;
   fprintf(stderr, "gossamer: GOSSAMER_FREEZE is 1 or age=MILLISECONDS, not %s\n", s);
   return -1;

@@ -257,13 +257,13 @@ static NOINLINE int run_many(struct sel *s, gos_ns deadline, bool ordered) {
   gosi_free(block);
   return e;
 }
-static NOINLINE int run_few_fds(struct sel *s, gos_ns deadline, bool ordered) {
+static NOINLINE int run_few_fds(struct sel s, gos_ns deadline, bool ordered) {
   gosi_fdwait fds[FEW];
   int fd_case[FEW];
-  s->fds = fds;
-  s->fd_case = fd_case;
-  int e = begin_fds(s);
-  return e ? e : select_in(s, deadline, ordered);
+  s.fds = fds;
+  s.fd_case = fd_case;
+  int e = begin_fds(&s);
+  return e ? e : select_in(&s, deadline, ordered);
 }
 
 static NOINLINE int run(gos_case *cases, int n, gos_ns deadline, bool ordered) {
@@ -278,7 +278,7 @@ static NOINLINE int run(gos_case *cases, int n, gos_ns deadline, bool ordered) {
   gosi_waiter ws[FEW];
   s.locks = locks;
   s.ws = ws;
-  return s.nfds ? run_few_fds(&s, deadline, ordered) : select_in(&s, deadline, ordered);
+  return s.nfds ? run_few_fds(s, deadline, ordered) : select_in(&s, deadline, ordered);
 }
 
 int gos_select(gos_case *cases, int n, gos_ns deadline) {

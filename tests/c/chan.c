@@ -69,6 +69,19 @@ TEST(full_buffer_keeps_order_with_a_waiting_sender) {
   gos_chan_release(t.c);
 }
 
+TEST(a_receive_lets_a_waiting_sender_in) {
+  long v = 1;
+  gos_chan *c = gos_chan_make(sizeof v, 1);
+  struct task t = {.c = c, .v = 2};
+  CHECK_EQ(gos_chan_send(c, &v), GOS_OK);
+  gos_g *g = spawn(sends, &t);
+  until_parked(g, "chan send");
+  CHECK_EQ(gos_chan_recv(c, &v), GOS_OK);
+  finish(g); /* although nobody has received its value yet */
+  CHECK_EQ(gos_chan_len(c), 1);
+  gos_chan_release(c);
+}
+
 TEST(close_drains_then_zeroes) {
   gos_chan *c = gos_chan_make(sizeof(long), 2);
   CHECK(!gos_chan_closed(c));

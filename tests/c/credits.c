@@ -55,6 +55,28 @@ TEST(many_at_once) {
   }
 }
 
+/* Each is on a P of its own and takes rights for it; then all Ps but one go. */
+static atomic_int met;
+static void meets(void *all) {
+  met++;
+  while (met < (int)(intptr_t)all) {}
+  finish(spawn(nothing, NULL));
+}
+TEST(a_p_that_goes_gives_its_rights_back) {
+  enum { PS = 4, ROUNDS = 60 };
+  gos_g *g[PS];
+  size_t before = 0;
+  for (int r = 0; r < ROUNDS; r++) {
+    if (r == 1) before = stacks();
+    gos_gomaxprocs(PS);
+    met = 0;
+    for (int i = 0; i < PS; i++) g[i] = spawn(meets, (void *)(intptr_t)PS);
+    for (int i = 0; i < PS; i++) finish(g[i]);
+    gos_gomaxprocs(1);
+  }
+  CHECK_MOST(stacks(), before + KEPT * most_procs());
+}
+
 TEST(while_gomaxprocs_changes) {
   burst(0, 200, true);
   gos_gomaxprocs(4);

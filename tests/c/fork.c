@@ -54,6 +54,61 @@ static void forks(void *arg) {
   CHECK_EQ(gos_join(s, GOS_FOREVER), GOS_OK);
 }
 
+/* In the child `in_child` must return. */
+static void forks_and(void (*in_child)(void)) {
+  int status = -1;
+  pid_t pid = fork();
+  if (!pid) {
+    alarm(30);
+    in_child();
+    _exit(0);
+  }
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  CHECK_EQ(status, 0);
+}
+
+/* Waiters that nobody has a handle of and that have no deadline: whoever takes them from the queue has them. */
+static void finds_nobody(void) {
+  int v = 1;
+  CHECK_EQ(gos_chan_send_dl(empty, &v, GOS_NOW), GOS_WOULDBLOCK);
+  CHECK_EQ(gos_chan_recv_dl(full, &v, GOS_NOW), GOS_WOULDBLOCK);
+}
+static long waiting(void) {
+  char text[1 << 14] = "";
+  long n = 0;
+  FILE *f = tmpfile();
+  CHECK(f);
+  CHECK_EQ(gos_dump(fileno(f), 0), GOS_OK);
+  CHECK(pread(fileno(f), text, sizeof text - 1, 0) > 0);
+  for (char *at = text; (at = strstr(at, "[chan ")); at++) n++;
+  fclose(f);
+  return n;
+}
+TEST(waiters_that_none_else_may_wake) {
+  int v = 5;
+  empty = gos_chan_make(sizeof(int), 0), full = gos_chan_make(sizeof(int), 0);
+  CHECK_EQ(gos_go(receives, NULL), GOS_OK);
+  CHECK_EQ(gos_go(sends, &v), GOS_OK);
+  while (waiting() < 2) gos_gosched();
+  forks_and(finds_nobody);
+  CHECK_EQ(gos_chan_send(empty, &v), GOS_OK);
+  CHECK_EQ(gos_chan_recv(full, &v), GOS_OK);
+}
+
+/* Who computes while others wait loses its P to another thread: that takes a monitor, and a thread, of the child's own. */
+static atomic_bool passed;
+static void passes(void *arg) { (void)arg, passed = true; }
+static void needs_another_thread(void) {
+  passed = false;
+  CHECK_EQ(gos_go(passes, NULL), GOS_OK);
+  while (!passed) {}
+}
+TEST(a_monitor_and_threads_of_its_own) {
+  needs_another_thread(); /* from here on the parent has threads that sleep */
+  forks_and(needs_another_thread);
+  needs_another_thread();
+}
+
 TEST(fork_in_main) { forks(NULL); }
 TEST(fork_in_a_goroutine) {
   gos_g *g = gos_go_opts(&(gos_go_options){.size = sizeof(gos_go_options), .stack = 1 << 20}, forks, NULL, NULL);

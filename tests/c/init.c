@@ -2,6 +2,7 @@
 /* gos_init, gos_main, their errors, and what the configuration promises.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
+#include <pthread.h>
 
 #define CONFIG(...)                                                                                                    \
   &(gos_config) { .size = sizeof(gos_config), __VA_ARGS__ }
@@ -150,6 +151,20 @@ TEST_RAW(life_goes_on_after_a_reported_deadlock) {
   CHECK_EQ(gos_select(NULL, 0, GOS_FOREVER), GOS_DEADLOCK);
   gos_go(sends_one, c);
   CHECK_EQ(gos_chan_recv(c, NULL), GOS_OK);
+  gos_chan_release(c);
+}
+
+/* One that called in and has ended could help as little as one that never was. */
+static void *calls_in(void *c) { return sends_one(c), NULL; }
+TEST_RAW(a_thread_that_has_gone_hides_no_deadlock) {
+  if (TEST_TSAN || !test_counts_threads()) return;
+  CHECK_EQ(gos_init(CONFIG(.on_deadlock = keep_report)), GOS_OK);
+  pthread_t t;
+  gos_chan *c = gos_chan_make(0, 0);
+  CHECK_EQ(pthread_create(&t, NULL, calls_in, c), 0);
+  CHECK_EQ(gos_chan_recv(c, NULL), GOS_OK);
+  CHECK_EQ(pthread_join(t, NULL), 0);
+  CHECK_EQ(gos_chan_recv(c, NULL), GOS_DEADLOCK);
   gos_chan_release(c);
 }
 

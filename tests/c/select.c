@@ -292,6 +292,32 @@ TEST(many_cases) {
 static void many_in_goroutine(void *arg) { (void)arg, many_cases(); }
 TEST(many_cases_on_a_small_stack) { finish(spawn(many_in_goroutine, NULL)); }
 
+/* Few cases have their places on the stack, more elsewhere: every number on both sides of that, ready and waited for. */
+static void sends_to(void *c) {
+  long v = 5;
+  CHECK_EQ(gos_chan_send(c, &v), GOS_OK);
+}
+TEST(every_number_of_cases) {
+  enum { MOST = 40 };
+  gos_chan *c[MOST];
+  gos_case cs[MOST];
+  long v[MOST] = {0};
+  for (int i = 0; i < MOST; i++) c[i] = chan(0), cs[i] = (gos_case)GOS_RECV(c[i], &v[i]);
+  for (int n = 1; n <= MOST; n++) {
+    gos_g *g = spawn(sends_to, c[n - 1]);
+    CHECK_EQ(gos_select(cs, n, GOS_FOREVER), n - 1);
+    finish(g);
+    CHECK_EQ(gos_select(cs, n, gos_now() + 1), GOS_TIMEDOUT);
+    g = spawn(sends_to, c[n / 2]);
+    until_parked(g, "chan send");
+    CHECK_EQ(gos_select(cs, n, GOS_FOREVER), n / 2);
+    finish(g);
+    CHECK(v[n - 1] == 5 && v[n / 2] == 5 && cs[n - 1].ok == 1);
+    v[n - 1] = v[n / 2] = 0;
+  }
+  for (int i = 0; i < MOST; i++) gos_chan_release(c[i]);
+}
+
 TEST(no_case_at_all) {
   struct sel s = {NULL, 0, 0, GOS_FOREVER};
   gos_g *g = spawn(selects, &s);

@@ -156,6 +156,13 @@ TEST(ticker_goes_on) {
   gos_timer_free(t);
 }
 
+/* However many are missed, the next one is found at once. */
+TEST(ticker_that_is_always_late) {
+  gos_timer *t = gos_ticker_new(1);
+  for (int i = 0; i < 50; i++) CHECK_EQ(gos_chan_recv(gos_timer_c(t), NULL), GOS_OK);
+  gos_timer_free(t);
+}
+
 /* A slow reader finds one tick, not the ten it slept through. */
 TEST(ticker_drops_what_nobody_reads) {
   gos_timer *t = gos_ticker_new(2 * MS);

@@ -41,6 +41,7 @@ typedef struct vthread {
   void (*fn)(void *);
   void *(*core_fn)(void *);
   void *arg, *key_value;
+  bool uncounted;
   char *stack;
   char tls[TLS_MAX];
 } vthread;
@@ -355,6 +356,11 @@ int ex_thread(void (*fn)(void *), void *arg) {
   X.on = on;
   return i;
 }
+int ex_onlooker(void (*fn)(void *), void *arg) {
+  int i = ex_thread(fn, arg);
+  X.t[i].uncounted = true;
+  return i;
+}
 void ex_join(int i) {
   ex_point();
   while (X.t[i].state != ENDED) block((uint32_t *)(void *)&X.t[i].state, forever);
@@ -372,7 +378,7 @@ int ex_core_thread(void *(*fn)(void *), void *arg) {
 }
 int ex_thread_count(void) {
   int n = 0;
-  for (int i = 0; i < X.nthreads; i++) n += X.t[i].state != ENDED;
+  for (int i = 0; i < X.nthreads; i++) n += X.t[i].state != ENDED && !X.t[i].uncounted;
   return n;
 }
 

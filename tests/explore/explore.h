@@ -66,6 +66,7 @@ _Noreturn void ex_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 uint32_t ex_roll(uint32_t n);
 /* The threads a scenario makes for itself: they know nothing of the runtime until they call in. */
 int ex_thread(void (*fn)(void *), void *arg);
+int ex_onlooker(void (*fn)(void *), void *arg); /* not among those that the system tells */
 void ex_join(int thread);
 /* A plain lock (the host's); waiting for it is blocking in a system call. */
 void ex_mutex_lock(uint32_t *word);

@@ -1,22 +1,29 @@
 /* A host language's goroutines: inbox, hand-off. SPDX-License-Identifier: Apache-2.0 */
 #include "team.h"
 
-static uint32_t host_lock;
-static int holder_state, fibers;
+typedef struct place {
+  uint32_t lock;
+  int inside;
+} place;
+static place here, there;
+static int fibers;
 static gos_realm *realm;
 static gos_chan *c, *confined;
-static int nsent, nreceived, in_realm;
+static int nsent, nreceived;
 
-static void *host_thread_new(void *u) { return u ? NULL : &holder_state; }
+static place *place_of(void *u) { return u ? u : &here; }
+static void *host_thread_new(void *u) { return place_of(u); }
 static void host_attach(void *u, void *s) {
-  (void)u, (void)s;
-  ex_mutex_lock(&host_lock);
-  CHECK_EQ(in_realm++, 0);
+  place *p = place_of(u);
+  (void)s;
+  ex_mutex_lock(&p->lock);
+  CHECK_EQ(p->inside++, 0);
 }
 static void host_detach(void *u, void *s) {
-  (void)u, (void)s;
-  CHECK_EQ(--in_realm, 0);
-  ex_mutex_unlock(&host_lock);
+  place *p = place_of(u);
+  (void)s;
+  CHECK_EQ(--p->inside, 0);
+  ex_mutex_unlock(&p->lock);
 }
 static void *host_fiber_new(void *u, char *lo, char **hi) {
   (void)u, (void)hi;
@@ -24,29 +31,40 @@ static void *host_fiber_new(void *u, char *lo, char **hi) {
   return lo;
 }
 static void host_swap(void *u, void *from, void *to) {
-  (void)u, (void)from, (void)to;
-  CHECK_EQ(in_realm, 1);
+  (void)from, (void)to;
+  CHECK_EQ(place_of(u)->inside, 1);
 }
+/* Threads that the runtime has not seen may help. */
+static int strangers;
+static int host_alone(void *u) { return (void)u, strangers == 0; }
 static int host_stuck(void *u, void *s, gos_ns age) {
   (void)u, (void)s;
   return age > 100000;
 }
 
-static void set_up(void) {
-  static gos_host h = {.size = sizeof h,
-                       .language = "test",
-                       .stack = 65536,
-                       .main_state = &holder_state,
-                       .thread_new = host_thread_new,
-                       .attach = host_attach,
-                       .detach = host_detach,
-                       .fiber_new = host_fiber_new,
-                       .swap = host_swap,
-                       .stuck = host_stuck};
+/* Of the thread that calls. u: NULL, or its place; then no other thread serves it. */
+static gos_realm *new_realm(void *u) {
+  gos_host h = {.size = sizeof h,
+                .language = "test",
+                .flags = u ? GOS_HOST_PINNED : 0,
+                .stack = 65536,
+                .u = u,
+                .main_state = place_of(u),
+                .thread_new = host_thread_new,
+                .attach = host_attach,
+                .detach = host_detach,
+                .fiber_new = host_fiber_new,
+                .swap = host_swap,
+                .stuck = host_stuck,
+                .alone = host_alone};
   int e = GOS_OK;
-  host_attach(NULL, NULL);
-  realm = gos_realm_new(&h, &e);
+  host_attach(u, NULL);
+  gos_realm *r = gos_realm_new(&h, &e);
   CHECK_EQ(e, GOS_OK);
+  return r;
+}
+static void set_up(void) {
+  realm = new_realm(NULL);
   confined = gos_realm_chan(realm, sizeof(int), 0);
   c = gos_chan_make(sizeof(int), 0);
 }
@@ -155,7 +173,7 @@ static int give_back(struct func *f) {
 }
 static void func_runs(void *u) {
   struct func *f = u;
-  CHECK_EQ(in_realm, 1);
+  CHECK_EQ(here.inside, 1);
   if (f->stop) CHECK_EQ(give_back(f), 0);
   f->ran++;
   tell_main();
@@ -224,4 +242,79 @@ SCENARIO(realm_fd, 1, EX_BARE | EX_SYSMON) {
   ex_join(thread);
   host_attach(NULL, NULL);
   tear_down();
+}
+
+/* ---- a deadlock? One that was looked at is woken by one that was not, which then sleeps itself; or by a thread that nobody
+   has seen, which then goes; and where a realm begins or ends ----------------------------------------------------------- */
+void gosi_deadlock_check(void);
+enum { QUESTIONS = 3, LOOKS = 8 };
+static gos_chan *answers, *done;
+static bool answered;
+static void answers_all(void *u) {
+  int v;
+  gos_realm *r = new_realm(u);
+  while (gos_chan_recv(c, &v) == GOS_OK) CHECK_EQ(gos_chan_send(answers, &v), GOS_OK);
+  CHECK_EQ(gos_realm_end(r), GOS_OK);
+  host_detach(u, NULL);
+  answered = true;
+}
+static void asks(void) {
+  for (int i = 0, v; i < QUESTIONS; i++) {
+    CHECK_EQ(gos_sleep(ex_roll(20000)), GOS_OK);
+    CHECK_EQ(gos_chan_send(c, &i), GOS_OK);
+    CHECK_EQ(gos_chan_recv(answers, &v), GOS_OK);
+    CHECK_EQ(v, i);
+  }
+  CHECK_EQ(gos_chan_close(c), GOS_OK);
+}
+static void closes_and_goes(void *u) {
+  (void)u;
+  CHECK_EQ(gos_chan_close(done), GOS_OK);
+  strangers--;
+}
+static void waits_for_a_stranger(void *u) {
+  uint32_t never = 0;
+  (void)u;
+  CHECK_EQ(gos_chan_recv(done, NULL), GOS_CLOSED);
+  host_detach(NULL, NULL);
+  ex_wait(&never, 0, gos_now() + 20000);
+  host_attach(NULL, NULL);
+  tell_main();
+}
+/* What the monitor does when it has seen nobody run for a while. */
+static void looks(void *u) {
+  (void)u;
+  for (int i = 0; i < LOOKS; i++) gosi_deadlock_check();
+}
+SCENARIO(realm_no_deadlock, 1, EX_BARE | EX_THREADS) {
+  set_up();
+  answers = gos_chan_make(sizeof(int), 0), done = gos_chan_make(sizeof(int), 0);
+  CHECK_EQ(gos_host_thread("there", 0, answers_all, &there), GOS_OK);
+  strangers = 1;
+  int x = ex_onlooker(looks, NULL), y = ex_thread(closes_and_goes, NULL);
+  realm_go(waits_for_a_stranger, NULL);
+  wait_for(1);
+  asks();
+  host_detach(NULL, NULL);
+  while (!answered) ex_spin();
+  ex_join(x), ex_join(y);
+  host_attach(NULL, NULL);
+  tear_down();
+}
+/* Main is C's: the report comes at once. */
+static void asks_in_a_realm(void *u) {
+  gos_realm *r = new_realm(u);
+  asks();
+  CHECK_EQ(gos_realm_end(r), GOS_OK);
+  host_detach(u, NULL);
+  CHECK_EQ(gos_chan_close(done), GOS_OK);
+}
+SCENARIO(realms_no_deadlock, 2, EX_THREADS) {
+  c = gos_chan_make(sizeof(int), 0), answers = gos_chan_make(sizeof(int), 0), done = gos_chan_make(sizeof(int), 0);
+  CHECK_EQ(gos_host_thread("there", 0, answers_all, &there), GOS_OK);
+  CHECK_EQ(gos_host_thread("here", 0, asks_in_a_realm, &here), GOS_OK);
+  int x = ex_onlooker(looks, NULL);
+  CHECK_EQ(gos_chan_recv(done, NULL), GOS_CLOSED);
+  while (!answered) ex_spin();
+  ex_join(x);
 }

@@ -12,6 +12,36 @@ static void uses_stack(void *arg) {
   counts(arg);
 }
 
+/* A system call that reads a page tells without a signal whether it can be read. */
+static int ends[2];
+static bool readable(const char *p) {
+  char c;
+  return write(ends[1], p, 1) == 1 && read(ends[0], &c, 1) == 1;
+}
+/* Below its stack, however it came about, is what cannot be read. */
+static void has_a_guard(void *arg) {
+  enum { PAGE = 4096, STACK = 32768 };
+  char here, *p = &here;
+  int n = 0;
+  while (n <= STACK / PAGE && readable(p)) p -= PAGE, n++;
+  CHECK(n <= STACK / PAGE);
+  counts(arg);
+}
+static void guarded(void) {
+  gos_go_options o = {.size = sizeof o, .stack = 32768};
+  int e, started = 0;
+  CHECK_EQ(pipe(ends), 0);
+  ran = 0;
+  for (int i = 0; i < DEEP; i++) {
+    gos_g *g = gos_go_opts(&o, has_a_guard, NULL, &e);
+    started += WORKED(e);
+    gos_release(g);
+  }
+  settle();
+  CHECK_EQ(ran, started);
+  close(ends[0]), close(ends[1]);
+}
+
 static void plain(void) {
   int started = 0;
   ran = 0;
@@ -143,6 +173,7 @@ void workload(void) {
   plain();
   hand_off();
   with_handles();
+  guarded();
   deep_defer(false);
   deep_defer(true);
   ends_of_waits();

@@ -8,14 +8,15 @@
 /* Threads that a sanitizer runs in the background. */
 enum { TOOL_THREADS = GOSI_TSAN ? 1 : 0 };
 
-static bool nothing_runs(void) {
+/* But for the thread that is to report it, of that realm; NULL: the monitor asks. */
+static bool nothing_runs(gos_realm *reporting) {
   gosi_lock_take(&gosi_rt.lock);
   bool quiet = gosi_rt.nidle_ms == gosi_rt.nms && gosi_rt.nglobal == 0 && gosi_rt.nforeign == 0 && gosi_rt.ndue == 0 &&
                gosi_load(&gosi_rt.timers.next) == GOS_FOREVER;
   int known = gosi_rt.nthreads;
   gosi_lock_drop(&gosi_rt.lock);
   for (int i = 0; quiet && i < gosi_load_acquire(&gosi_rt.nps); i++) quiet = !gosi_p_has_work(&gosi_rt.ps[i]);
-  if (!quiet || !gosi_realms_quiet()) return false;
+  if (!quiet || !gosi_realms_quiet(reporting)) return false;
   if (gosi_load_acquire(&gosi_rt.nfds) && gosi_rt.netpoll.waits()) return false;
   /* A thread the runtime has never seen may be about to send. A realm that can tell its
      threads apart (alone) decides itself. */
@@ -27,12 +28,20 @@ static bool nothing_runs(void) {
 /* The switches of all. */
 static uint64_t switches(void) { return gosi_realm_ticks() + gosi_p_ticks(); }
 
+static uint64_t asleep_at; /* the switches when all were last found asleep */
+
 /* They are looked at one after another: one looked at early may be woken by one looked at late, which
    then goes to sleep. Twice nothing, and no switch in between: there was a moment when all of them slept. */
 static bool all_asleep(void) {
   uint64_t before = switches();
-  return nothing_runs() && nothing_runs() && switches() == before;
+  if (!nothing_runs(NULL) || !nothing_runs(NULL) || switches() != before) return false;
+  gosi_store(&asleep_at, before);
+  return true;
 }
+
+/* The thread that reports it comes later: one that the runtime had not seen may have woken somebody meanwhile, and have
+   gone. */
+bool gosi_deadlock_stands(gos_realm *r) { return nothing_runs(r) && switches() == gosi_load(&asleep_at); }
 
 char *(*gosi_dump_text)(const char *head, size_t *n);
 

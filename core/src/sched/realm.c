@@ -326,8 +326,9 @@ static void kick_main(gos_realm *r, int why) {
 }
 
 static void report_deadlock(gos_realm *r) {
-  if (has_work(r) || gosi_load(&r->timers.next) != GOS_FOREVER || gosi_load(&r->main->status) != G_WAITING) return;
+  if (gosi_load(&r->main->status) != G_WAITING) return;
   if (r->host.alone && !r->host.alone(r->host.u)) return;
+  if (!gosi_deadlock_stands(r)) return; /* after that: what a thread that has just gone did is seen */
   size_t n;
   char *text = gosi_dump_text("all goroutines are asleep - deadlock!\n", &n);
   free(r->deadlock);
@@ -706,9 +707,14 @@ bool gosi_realms_asleep(void) {
   return true;
 }
 
-bool gosi_realms_quiet(void) {
+/* The one that reports has one thread awake. */
+static bool quiet(gos_realm *r, bool reports) {
+  if (gosi_load(&r->timers.next) != GOS_FOREVER) return false;
+  return reports ? gosi_load(&r->awake) == 1 && !has_work(r) : asleep(r);
+}
+bool gosi_realms_quiet(const gos_realm *reporting) {
   for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link)
-    if (!gosi_load_acquire(&r->closed) && (!asleep(r) || gosi_load(&r->timers.next) != GOS_FOREVER)) return false;
+    if (!gosi_load_acquire(&r->closed) && !quiet(r, r == reporting)) return false;
   return true;
 }
 
@@ -813,12 +819,7 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   fill_in(r, h, (unsigned)cls, m, g);
   r->home_stack = lo;
   r->home_stack_size = size;
-  gosi_lock_take(&gosi_rt.lock);
-  if (m->foreign)
-    gosi_rt.nforeign--; /* from now on it is a goroutine */
-  else
-    gosi_rt.nthreads++;
-  gosi_lock_drop(&gosi_rt.lock);
+  bool was_foreign = m->foreign;
   m->foreign = false;
   gosi_store(&g->realm, r);
   gosi_store(&g->flags, (uint8_t)GF_MAIN);
@@ -835,6 +836,10 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   gosi_stack_new_cache();
   gosi_lock_take(&gosi_rt.lock);
   if (!gosi_rt.main) gosi_rt.main = g;
+  if (was_foreign) /* not before others see that its realm runs: it would count for nothing */
+    gosi_rt.nforeign--;
+  else
+    gosi_rt.nthreads++;
   gosi_add(&gosi_rt.nrealms, 1);
   gosi_store_release(&r->closed, (uint32_t)REALM_OPEN);
   if (!r->listed) {

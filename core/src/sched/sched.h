@@ -531,8 +531,9 @@ void gosi_realm_ready(gos_g *g);
 void gosi_realm_loop(gosi_m *m);
 /* The monitor's look at all realms. True: something is runnable or stuck, look again soon. */
 bool gosi_realm_watch(gos_ns now);
-bool gosi_realms_asleep(void);            /* nothing runs in any; timers may be pending */
-bool gosi_realms_quiet(void);             /* nothing runs, nothing is due, in any */
+bool gosi_realms_asleep(void); /* nothing runs in any; timers may be pending */
+/* Nothing runs, nothing is due, in any; but for the calling thread if it belongs to `reporting`. */
+bool gosi_realms_quiet(const gos_realm *reporting);
 bool gosi_realm_ask_deadlock(void);       /* main belongs to a realm: that realm looks into it; false: it does not */
 void gosi_realm_end(gosi_m *m, gos_g *g); /* as gosi_end, for a realm's goroutine */
 gosi_timers *gosi_realm_timers(gos_realm *r);
@@ -594,6 +595,7 @@ bool gosi_poll_vacant(void); /* somebody waits, and no thread sleeps in the poll
 
 /* deadlock.c */
 void gosi_deadlock_check(void);
+bool gosi_deadlock_stands(gos_realm *r); /* [host] what the last check found; on the thread of r that reports it */
 /* Set by debug/, if that is linked in: head and every goroutine, malloc'ed. */
 extern char *(*gosi_dump_text)(const char *head, size_t *n);
 

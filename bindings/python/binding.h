@@ -168,9 +168,10 @@ typedef struct elem elem;
 typedef struct chan {
   PyObject_HEAD gos_chan *ch; /* NULL: the nil channel */
   enum chan_kind kind;
-  elem *elem;     /* of NATIVE */
-  PyObject *name; /* or NULL */
-  void *owner;    /* what ch is part of, given to drop at the end */
+  elem *elem;      /* of NATIVE */
+  struct chan *of; /* the channel that it is a view of; NULL: it is none */
+  PyObject *name;  /* or NULL */
+  void *owner;     /* what ch is part of, given to drop at the end */
   void (*drop)(void *owner);
   PyObject *weak;
 } chan;

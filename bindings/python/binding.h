@@ -126,6 +126,8 @@ static inline void wait_done(struct wait *w) {
 }
 /* wait_done(), and the exception for a code: the context's for ENDED; a timeout for GOS_WOULDBLOCK too. NULL. */
 PyObject *wait_failed(int e, struct wait *w, const char *what);
+/* A sleep, the call of a WAIT whose deadline is at. */
+int sleep_until(gos_ns at, gos_ns until);
 
 /* ---- context.c ---------------------------------------------------------------------------------- */
 extern PyTypeObject *Context_type;

@@ -137,6 +137,12 @@ static int collect(void *u, void *elem) {
   memcpy(elem, &v, 8);
   return 0;
 }
+static int adds(void *u, void *elem) {
+  uint64_t v;
+  memcpy(&v, elem, 8);
+  *(uint64_t *)u += v;
+  return 0;
+}
 static int stops(void *u, void *elem) {
   (void)elem;
   return ++*(int *)u == 2 ? 7 : 0;
@@ -191,7 +197,9 @@ TEST_RAW(share_with_values_and_senders) {
   for (uintptr_t i = 0; i < 6; i++) parked((g[i] = go(r, i == 3 || i == 5 ? sends_or_not : sends, (void *)(i + 1))));
   int calls = 0;
   CHECK_EQ(gos_chan_each(c, stops, &calls), 7);
-  uint64_t seen[8] = {0};
+  uint64_t seen[8] = {0}, inside = 0;
+  CHECK_EQ(gos_chan_buffered(c, adds, &inside), 0); /* the others wait */
+  CHECK_EQ(inside, 1 + 2);
   CHECK_EQ(gos_chan_each(c, collect, seen), 0);
   CHECK_EQ(seen[0], 6);
   for (uint64_t i = 1; i <= 6; i++) CHECK_EQ(seen[i], i);
@@ -199,6 +207,7 @@ TEST_RAW(share_with_values_and_senders) {
   CHECK_EQ(gos_chan_share(c), GOS_OK);
   CHECK(!gos_chan_confined(c));
   CHECK_EQ(gos_chan_each(c, stops, &calls), 0); /* no confined one */
+  CHECK_EQ(gos_chan_buffered(c, stops, &calls), 0);
   thread(drains, (void *)6);
   uint64_t sum;
   CHECK_EQ(gos_chan_recv(done, &sum), GOS_OK);

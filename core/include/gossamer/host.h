@@ -127,6 +127,8 @@ bool gos_chan_confined(gos_chan *c);
 /* [lock] Calls f for each value in a confined channel and of each goroutine that waits to send one: f may
    change it in place. Stops when f gives something else than 0, which is the result. */
 int gos_chan_each(gos_chan *c, int (*f)(void *u, void *elem), void *u);
+/* [lock] The same for the values in the channel alone. f must not use the channel. */
+int gos_chan_buffered(gos_chan *c, int (*f)(void *u, void *elem), void *u);
 /* [lock] The channel is not confined any more: from here on any goroutine or thread may use it. Who waits
    for it goes on waiting. GOS_OK; GOS_PERM: it is a timer's. */
 int gos_chan_share(gos_chan *c);

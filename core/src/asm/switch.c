@@ -117,8 +117,6 @@ NO_SANITIZE NOINLINE void gosi_context_switch(gosi_context *from, gosi_context *
 #endif
   gosi_switch(&from->sp, &to->sp);
 #if GOSI_TSAN
-  hold_signals();
-  poll(NULL, 0, 0); /* the first call that may block makes room for signals: one that came meanwhile would be lost */
   let_signals();
 #endif
 #if GOSI_ASAN

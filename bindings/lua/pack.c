@@ -569,6 +569,7 @@ void gl_messages_end(struct gl *S) {
     S->unpacking = m->next;
     gl_msg_free(m);
   }
+  gl_blocks_end(S);
 }
 
 /* ---- a channel becomes shared ------------------------------------------------------------------------ */

@@ -38,8 +38,9 @@ struct gl_msg {
   struct gl_msg *next; /* in gl.unpacking, or while it is freed */
   struct gl_ref *refs;
   uint32_t nrefs, nvalues;
-  bool again;  /* something is in it more than once */
-  int8_t room; /* msgmem.c's; below 0: malloc's */
+  bool again;    /* something is in it more than once */
+  uint8_t begin; /* where in bytes its first value is */
+  int8_t room;   /* msgmem.c's; below 0: malloc's */
   size_t size;
   unsigned char bytes[];
 };

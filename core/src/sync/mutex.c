@@ -19,7 +19,7 @@ static bool spin(gos_mutex *mu) {
   return false;
 }
 
-static NOINLINE int lock_slow(gos_mutex *mu, gos_ns deadline, unsigned reason) {
+static NOINLINE JUMPS_BACK int lock_slow(gos_mutex *mu, gos_ns deadline, unsigned reason) {
   gosi_m *m = gosi_enter();
   int e = GOS_OK;
   gos_ns since = 0;

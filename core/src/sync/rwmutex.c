@@ -63,7 +63,7 @@ static bool reader_spin(gos_rwmutex *rw) {
   return false;
 }
 
-static NOINLINE int rlock_slow(gos_rwmutex *rw, gos_ns deadline) {
+static NOINLINE JUMPS_BACK int rlock_slow(gos_rwmutex *rw, gos_ns deadline) {
   if (reader_spin(rw)) return GOS_OK;
   gosi_m *m = gosi_enter();
   gosi_bucket *b = gosi_lot_lock(rw);
@@ -83,7 +83,7 @@ static NOINLINE int rlock_slow(gos_rwmutex *rw, gos_ns deadline) {
   return e;
 }
 
-static NOINLINE void rlock_late(gos_rwmutex *rw) { /* apart, so that the fast path saves no registers */
+static NOINLINE JUMPS_BACK void rlock_late(gos_rwmutex *rw) { /* apart, so that the fast path saves no registers */
   leave(rw);
   while (rlock_slow(rw, GOS_FOREVER)) {}
 }
@@ -137,7 +137,7 @@ static bool writer_spin(gos_rwmutex *rw) {
 }
 
 /* Until CLAIMED is ours. */
-static int get_claim(gos_rwmutex *rw, gos_ns deadline) {
+static JUMPS_BACK int get_claim(gos_rwmutex *rw, gos_ns deadline) {
   gosi_m *m = gosi_self_m();
   gos_ns since = 0;
   for (bool woken = false; woken || !writer_spin(rw); woken = true) {
@@ -180,7 +180,7 @@ static gos_g *end_claim(gos_rwmutex *rw, gosi_bucket *b) {
 }
 
 /* The claim is ours: until the readers have left. */
-static int drain(gos_rwmutex *rw, gos_ns deadline) {
+static JUMPS_BACK int drain(gos_rwmutex *rw, gos_ns deadline) {
   for (int i = can_spin() ? SPINS : 1;;) {
     uint32_t v = gosi_load_acquire(&rw->s);
     if (!(v & DRAINING)) return GOS_OK;
@@ -210,7 +210,7 @@ static int drain(gos_rwmutex *rw, gos_ns deadline) {
   return e;
 }
 
-static NOINLINE int lock_slow(gos_rwmutex *rw, gos_ns deadline) {
+static NOINLINE JUMPS_BACK int lock_slow(gos_rwmutex *rw, gos_ns deadline) {
   gosi_enter();
   int e = get_claim(rw, deadline);
   if (!e) e = drain(rw, deadline);
@@ -229,7 +229,7 @@ int gos_rwmutex_lock_dl(gos_rwmutex *rw, gos_ns deadline) {
   return deadline == GOS_NOW ? gos_rwmutex_trylock(rw) : lock_slow(rw, deadline);
 }
 
-static NOINLINE void lock_late(gos_rwmutex *rw) {
+static NOINLINE JUMPS_BACK void lock_late(gos_rwmutex *rw) {
   while (lock_slow(rw, GOS_FOREVER)) {}
 }
 

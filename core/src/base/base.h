@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#define GOS_NO_INLINE /* the library defines what the header would inline */
 #include "gossamer.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)

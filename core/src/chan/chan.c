@@ -11,11 +11,11 @@
 #include <stdlib.h>
 
 /* ---- life ----------------------------------------------------------------------------- */
-gos_chan *gosi_chan_new(gos_realm *home, size_t elem, size_t cap) {
+gos_chan *gosi_chan_new_with(gos_realm *home, size_t elem, size_t cap, size_t more) {
   size_t ring;
-  if (elem > INT32_MAX || __builtin_mul_overflow(elem, cap, &ring) || ring > PTRDIFF_MAX - sizeof(gos_chan))
+  if (elem > INT32_MAX || __builtin_mul_overflow(elem, cap, &ring) || ring > PTRDIFF_MAX - sizeof(gos_chan) - more)
     return NULL;
-  gos_chan *c = malloc(sizeof *c + ring);
+  gos_chan *c = malloc(sizeof *c + ring + more);
   if (!c) return NULL;
   memset(c, 0, sizeof *c);
   c->cap = cap;
@@ -24,6 +24,7 @@ gos_chan *gosi_chan_new(gos_realm *home, size_t elem, size_t cap) {
   c->refs = 1;
   return c;
 }
+gos_chan *gosi_chan_new(gos_realm *home, size_t elem, size_t cap) { return gosi_chan_new_with(home, elem, cap, 0); }
 
 gos_chan *gos_chan_make(size_t elem, size_t cap) { return gosi_chan_new(NULL, elem, cap); }
 gos_chan *gos_realm_chan(gos_realm *r, size_t elem, size_t cap) { return gosi_chan_new(r, elem, cap); }
@@ -34,7 +35,8 @@ gos_chan *gos_chan_retain(gos_chan *c) {
 }
 
 void gos_chan_release(gos_chan *c) {
-  if (!c || gosi_sub(&c->refs, 1u) != 1) return;
+  if (!c || (gosi_load_acquire(&c->refs) != 1 && gosi_sub(&c->refs, 1u) != 1))
+    return; /* nobody but us has it: nobody can add */
   if (c->on_free) c->on_free(c->on_free_u);
   while (c->dtor && c->count) {
     c->count--;

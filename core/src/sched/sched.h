@@ -158,17 +158,17 @@ struct gos_g {
   int result;     /* why the wait ended: GOS_OK, GOS_TIMEDOUT, GOS_CANCELED, ... */
 
   uint64_t id, creator;
-  void *site;   /* return address of the gos_go call */
-  gos_ns since; /* roughly, when it began to wait */
+  void *site; /* return address of the gos_go call */
   gosi_extra *extra;
   gosi_defer *defers;
-  gosi_waiter *fired;
+  gosi_waitq joiners;
   gosi_lock lock;      /* guards joiners and the step to G_DEAD */
   uint8_t interrupted; /* gos_interrupt came between two waits */
   uint8_t ended;       /* the context it obeys ended between two waits */
 
   gosi_waiter w; /* for waits on a single queue; w.g is the goroutine itself, always */
-  gosi_waitq joiners;
+  gosi_waiter *fired;
+  gos_ns since; /* roughly, when it began to wait */
 
   gosi_timer timer; /* of a wait with a deadline */
 } __attribute__((aligned(CACHE_LINE)));
@@ -359,8 +359,18 @@ SCHED_INLINE void gosi_leave_m(gosi_m *m) {
   gosi_store_release(&m->in_rt, (uint32_t)M_LEFT);
 #endif
 }
+/* gosi_self_m after anything that may have switched. */
+ALWAYS_INLINE gosi_m *gosi_self_again(void) {
+#if defined(__x86_64__) && !GOSI_NOSYNC && !GOSI_EXPLORE
+  gosi_m *m; /* read anew, whatever the compiler knows of it */
+  __asm__ volatile("movq gosi_tls_m@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(m)::"memory");
+  return m;
+#else
+  return gosi_self_m();
+#endif
+}
 /* After anything that may have switched. */
-ALWAYS_INLINE void gosi_leave(void) { gosi_leave_m(gosi_self_m()); }
+ALWAYS_INLINE void gosi_leave(void) { gosi_leave_m(gosi_self_again()); }
 
 /* Orders what other threads do between a plain store and a load, as their own fence would. */
 ALWAYS_INLINE void gosi_rt_barrier(void) {
@@ -398,7 +408,7 @@ SCHED_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason);
 /* Waits; on return the thread may be another one. What was armed for the wait (timer,
    queue place) is the caller's to undo. */
 void gosi_park(gosi_m *m);
-void gosi_yield(gosi_m *m, gos_g *g);
+JUMPS_BACK void gosi_yield(gosi_m *m, gos_g *g);
 /* g's wait is over (the caller has claimed it). Call without locks. */
 void gosi_ready(gosi_m *m, gos_g *g);
 /* The same for a goroutine of the realm whose host lock the caller holds. */

@@ -759,7 +759,7 @@ int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg
   g->cls = (uint8_t)cls;
   gosi_store(&g->site, site);
   gosi_store(&g->creator, me && !(me->flags & GF_FOREIGN) ? me->id : 0);
-  gosi_store(&g->id, gosi_g_next_id(p));
+  gosi_store(&g->id, gosi_g_next_id(p ? &p->ids : NULL));
   if (out) {
     gosi_store(&g->refs, 2u);
     *out = g;

@@ -956,7 +956,7 @@ static int fresh_g(gos_realm *r, const char *name, size_t stack, void (*fn)(void
   g->cls = (uint8_t)cls;
   gosi_store(&g->site, NULL);
   gosi_store(&g->creator, m && m->cur ? m->cur->id : 0);
-  gosi_store(&g->id, gosi_g_next_id(NULL));
+  gosi_store(&g->id, gosi_g_next_id(&r->ids));
   gosi_store(&r->created, r->created + 1);
   gosi_store(&g->ctx.sp, NULL);
   *out = g;

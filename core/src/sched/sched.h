@@ -179,6 +179,11 @@ typedef struct gosi_gcache {
   int n;
 } gosi_gcache;
 
+/* Numbers set aside, so that a shared counter is not touched for each goroutine. */
+typedef struct gosi_ids {
+  uint64_t next, end;
+} gosi_ids;
+
 /* ---- P --------------------------------------------------------------------------------- */
 enum { RING = GOSI_HARD ? 4 : 256, PILE = RING };
 
@@ -202,7 +207,7 @@ struct gosi_p {
   int nstacks, credits;
   uint32_t tick; /* switches; the monitor watches it */
   uint32_t polled;
-  uint64_t id_next, id_end;
+  gosi_ids ids;
   uint64_t slice_start, slice, contention; /* for the worth of a wake: see wake.h */
   int id;
   gosi_m *m;
@@ -478,7 +483,7 @@ SCHED_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
 gos_g *gosi_g_new(gosi_gcache *c); /* NULL: no memory; c NULL: from no cache */
 void gosi_g_unref(gosi_gcache *c, gos_g *g);
 void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g); /* dead: joiners woken, its own reference gone */
-uint64_t gosi_g_next_id(gosi_p *p);                      /* p NULL: from no P's batch */
+uint64_t gosi_g_next_id(gosi_ids *of);                   /* of NULL: none are set aside */
 gosi_extra *gosi_g_extra(gos_g *g);
 void gosi_g_run(gos_g *g); /* fn, then the deferred calls */
 void gosi_g_run_defers(gos_g *g);

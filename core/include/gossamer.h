@@ -216,7 +216,9 @@ int gos_close(int fd);
    of the program. A channel may be given several times, which adds up, and a signal may have several
    channels. The signals' handlers are taken over until the last gos_signal_stop() or
    gos_signal_reset(), again if somebody else took them meanwhile; no other function of this library does that. As in Go, no deadlock is reported
-   while a channel waits for signals. c is retained. Several arrivals may become one.
+   while a channel waits for signals. c is retained. Several arrivals may become one. A signal for the process finds
+   its way: kill(getpid(), sig). raise() is for the calling thread, and those of the runtime, where goroutines run,
+   take no signals but those of faults: there it waits until gos_with_users_signals() (host.h).
    GOS_INVAL: c is NULL or confined to a realm, or its elements are not int, or a signal cannot be
    caught; nothing changed. GOS_NOMEM, GOS_SYS(errno). Go: signal.Notify. */
 int gos_signal_notify(gos_chan *c, const int *sigs, int n);

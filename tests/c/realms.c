@@ -87,6 +87,31 @@ TEST_RAW(a_thread_may_have_one_after_another) {
   CHECK_EQ(gos_host_thread("t", 0, NULL, NULL), GOS_INVAL);
 }
 
+/* Not all of its goroutines have ended, and it is the process's first one. */
+static void waits(void *arg) {
+  uint64_t v;
+  gos_chan_recv(arg, &v);
+  CHECK(false);
+}
+TEST_RAW(a_thread_may_have_one_after_one_that_was_closed) {
+  gos_chan *never = gos_chan_make(8, 0);
+  for (int i = 0; i < 5; i++) {
+    gos_realm *r = realm();
+    CHECK(!gos_realm_new(&(gos_host){.size = sizeof(gos_host)}, NULL)); /* it is open */
+    gos_chan *own = gos_realm_chan(r, 8, 0);
+    parked(go(r, waits, never)), parked(go(r, waits, own));
+    ended(go(r, nothing, NULL));
+    CHECK_EQ(gos_num_goroutine(), 1 + 2 * (i + 1));
+    CHECK_EQ(gos_chan_recv(never, NULL), GOS_DEADLOCK); /* of this main goroutine, too */
+    CHECK(gos_realm_timer(r, 3600 * 1000 * MS, 0));
+    gos_realm_close(r);
+  }
+  gos_realm *r = realm();
+  uint64_t v = 1;
+  CHECK_EQ(gos_chan_send_dl(never, &v, GOS_NOW), GOS_OK); /* to one that never takes it, as if its thread had gone */
+  ended(go(r, nothing, NULL));
+}
+
 /* ---- no false deadlock ------------------------------------------------------------------ */
 static void late(void *arg) {
   usleep(30000); /* the monitor looks, and sees nobody run */

@@ -70,9 +70,10 @@ typedef struct gos_host {
   void (*site)(void *u, void *arg, char *buf, size_t n);
 } gos_host;
 
-/* [lock] Makes the calling thread the realm's home thread and its main goroutine.
+/* [lock] Makes the calling thread the realm's home thread and its main goroutine. It may have been that of
+   another realm which its main goroutine has closed: that one's goroutines stay parked for ever.
    NULL and *err: GOS_NOMEM, GOS_SYS(errno), or GOS_PERM when this thread already runs
-   goroutines of another realm. */
+   goroutines of another realm, or of C. */
 gos_realm *gos_realm_new(const gos_host *h, int *err);
 /* [lock] Before the host's lock and states go away: no further hand-off, no monitor
    callback; parked goroutines stay parked for ever. Threads of the realm that are idle

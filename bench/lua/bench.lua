@@ -20,7 +20,7 @@
 --               a producer in another Lua state, on another thread, and a consumer in this one, with room
 --               for 100 values between them; an operation is a message (payloads.lua)
 --   isolate_1, isolate_2
---               that many Lua states compute at the same time; an operation is a piece of the work
+--               that many Lua states compute at the same time; an operation is a piece of the work (work.lua)
 local WORKLOADS <const> = { -- how many operations, what is measured
   { "switch", 2000000, "ns" },
   { "message", 1000000, "ns" },
@@ -91,11 +91,7 @@ function watch.slow_server()
   return ("http://127.0.0.1:%d/"):format(port), function() os.execute("kill " .. pid) end
 end
 
--- What isolate_1 and isolate_2 compute, in any state: n pieces of work.
-function watch.work(pieces)
-  local function fib(k) return k < 2 and k or fib(k - 1) + fib(k - 2) end
-  for _ = 1, pieces do fib(22) end
-end
+watch.work = require "work"
 
 local function value(unit)
   if unit == "bytes" then return watch.kb * 1024 / n end

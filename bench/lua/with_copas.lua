@@ -6,6 +6,11 @@ local socket = require "socket"
 local M = { less = { switch = 10, message = 20, buffered = 20, spawn_join = 10, pipeline = 100 } }
 local FOREVER <const> = math.huge
 
+-- As copas.loop(), but that one sleeps for a tenth of a second before it sees that all is done.
+local function run()
+  repeat copas.step(0) until copas.finished()
+end
+
 function M.switch(n, watch)
   local left = n
   copas.addthread(function()
@@ -18,7 +23,7 @@ function M.switch(n, watch)
     while left > 0 do copas.pause(0) end
   end)
   watch.start()
-  copas.loop()
+  run()
   watch.stop()
 end
 
@@ -55,7 +60,7 @@ local function through(ch, n, watch)
   copas.addthread(function() for i = 1, n do ch:send(i) end end)
   copas.addthread(function() for _ = 1, n do ch:recv() end end)
   watch.start()
-  copas.loop()
+  run()
   watch.stop()
 end
 
@@ -68,7 +73,7 @@ function M.spawn_join(n, watch)
   watch.start()
   for _ = 1, n // 1000 do
     for _ = 1, 1000 do copas.addthread(nothing) end
-    copas.loop()
+    run()
   end
   watch.stop()
 end
@@ -84,7 +89,7 @@ function M.pipeline(n, watch)
   copas.addthread(function() for i = 1, n do first:send(i) end end)
   copas.addthread(function() for _ = 1, n do last:recv() end end)
   watch.start()
-  copas.loop()
+  run()
   watch.stop()
 end
 

@@ -148,6 +148,7 @@ struct gl {
   struct gl_scratch *scratch;
   struct gl_sharing *sharing;
   struct gl_msg *unpacking;
+  struct gl_blocks *blocks;    /* msgmem.c's */
   size_t buffers, buffers_due; /* bytes that the state's buffers show; after how many more it is collected */
   struct gl_isolate *iso;      /* the state is its; NULL: a state that somebody else made */
   bool ending;                 /* goroutines but main end at their next step */

@@ -38,8 +38,9 @@ struct gl_msg {
   struct gl_msg *next; /* in gl.unpacking, or while it is freed */
   struct gl_ref *refs;
   uint32_t nrefs, nvalues;
-  bool again;  /* something is in it more than once */
-  int8_t room; /* msgmem.c's */
+  bool again;    /* something is in it more than once */
+  uint8_t begin; /* where in bytes its first value is */
+  int8_t room;   /* msgmem.c's; below 0: malloc's */
   size_t size;
   unsigned char bytes[];
 };
@@ -57,6 +58,7 @@ void gl_msg_free(struct gl_msg *m);
 /* An empty message with room for so many bytes, or NULL; and what gives only its own memory back. */
 struct gl_msg *gl_msg_alloc(size_t bytes);
 void gl_msg_give_back(struct gl_msg *m);
+void gl_blocks_end(struct gl *S); /* the state is being closed: the memory it keeps for messages */
 /* Lets other states use the channel. false: something in it cannot be sent, and why says what. */
 bool gl_share_chan(lua_State *L, struct gl *S, struct gl_chan *ch, char *why, size_t size);
 void gl_messages_end(struct gl *S); /* the state is being closed */

@@ -1,8 +1,9 @@
 /* The memory of messages.
  *
- * Large blocks that one thread takes and another gives back are what allocators are worst at: each
- * message of 10 KB cost a page fault or two, and the kernel's lock that goes with them (10 us; with
- * this 2). So blocks of 4 KB to 128 KB go round here, at most 1 MiB of each size waiting.
+ * Blocks that one thread takes and another gives back are what allocators are worst at: the two wait for each
+ * other's lock at every message, and one of 10 KB costs a page fault or two besides. So blocks of 128 bytes to
+ * 128 KB go round here, in stacks of up to 32 KiB: a state has two of each size, and changes an empty one for
+ * a full one, or a full one for an empty one, under a lock. At most 1 MiB of each size waits for that.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,67 +11,139 @@
 
 #include "message.h"
 
-enum { SMALLEST = 12, CLASSES = 6, KEPT = 1 << 20 };
+enum { SMALLEST = 7, CLASSES = 11, STACK = 32 << 10, KEPT = 1 << 20 };
 
+/* A free block; the first of a stack tells of the rest. */
 struct block {
-  struct block *next;
+  struct block *next;  /* below it in the stack */
+  struct block *stack; /* the next stack in the pool */
+  int n;               /* of blocks in this one */
 };
-static struct pool {
-  pthread_mutex_t lock;
-  struct block *free;
-  int n;
-} pools[CLASSES] = {{.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER},
-                    {.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER},
-                    {.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
-/* In a fork's child: another thread may have been at it. What waited is lost. */
-static void after_fork(void) {
+struct gl_blocks {
+  struct pair {
+    struct block *top;  /* the stack whose turn it is */
+    struct block *full; /* NULL, or one that is */
+  } of[CLASSES];
+};
+
+static struct pool {
+  pthread_mutex_t lock; /* guards the rest */
+  struct block *stacks;
+  size_t bytes;
+} pools[CLASSES];
+
+/* Also in a fork's child: another thread may have been at it. What waited is lost. */
+static void init(void) {
   for (int c = 0; c < CLASSES; c++) pools[c] = (struct pool){.lock = PTHREAD_MUTEX_INITIALIZER};
 }
-__attribute__((constructor)) static void watch_fork(void) { pthread_atfork(NULL, NULL, after_fork); }
-
-/* The class for n bytes; below 0: malloc does well; CLASSES: too large. */
-static int class_of(size_t n) {
-  if (n <= (size_t)1 << (SMALLEST - 1)) return -1;
-  int c = 64 - __builtin_clzll((unsigned long long)n - 1) - SMALLEST;
-  return c < 0 ? 0 : c < CLASSES ? c : CLASSES;
+__attribute__((constructor)) static void begin(void) {
+  init();
+  pthread_atfork(NULL, NULL, init);
 }
 
-static bool pooled(int c) { return c >= 0 && c < CLASSES; }
+/* The class for n bytes; below 0: too large. */
+static int class_of(size_t n) {
+  if (n <= (size_t)1 << SMALLEST) return 0;
+  int c = 64 - __builtin_clzll((unsigned long long)n - 1) - SMALLEST;
+  return c < CLASSES ? c : -1;
+}
+
+static size_t size_of(int c) { return (size_t)1 << (c + SMALLEST); }
+
+/* How many blocks are a full stack. */
+static int most(int c) {
+  int n = STACK >> (c + SMALLEST);
+  return n < 1 ? 1 : n > 64 ? 64 : n;
+}
+
+/* ---- what all states share ---------------------------------------------------------------------- */
+
+static struct block *pool_take(int c) {
+  struct pool *p = &pools[c];
+  pthread_mutex_lock(&p->lock);
+  struct block *b = p->stacks;
+  if (b) {
+    p->stacks = b->stack;
+    p->bytes -= (size_t)b->n * size_of(c);
+  }
+  pthread_mutex_unlock(&p->lock);
+  return b;
+}
+
+static void pool_give(int c, struct block *b) {
+  struct pool *p = &pools[c];
+  size_t bytes = (size_t)b->n * size_of(c);
+  pthread_mutex_lock(&p->lock);
+  bool keep = p->bytes + bytes <= KEPT;
+  if (keep) {
+    b->stack = p->stacks;
+    p->stacks = b;
+    p->bytes += bytes;
+  }
+  pthread_mutex_unlock(&p->lock);
+  while (!keep && b) {
+    struct block *below = b->next;
+    free(b);
+    b = below;
+  }
+}
+
+/* ---- a state's own ---------------------------------------------------------------------------------- */
+
+static struct block *take(struct pair *own, int c) {
+  if (!own->top) {
+    own->top = own->full ? own->full : pool_take(c);
+    own->full = NULL;
+  }
+  struct block *b = own->top;
+  if (b) own->top = b->next;
+  return b;
+}
+
+static void give(struct pair *own, int c, struct block *b) {
+  if (own->top && own->top->n == most(c)) {
+    if (own->full) pool_give(c, own->full);
+    own->full = own->top;
+    own->top = NULL;
+  }
+  b->next = own->top;
+  b->n = own->top ? own->top->n + 1 : 1;
+  own->top = b;
+}
+
+/* NULL: the thread has no state, or there is no memory. */
+static struct pair *own_pair(int c) {
+  struct gl *S = gl_here;
+  if (!S) return NULL;
+  if (!S->blocks) S->blocks = calloc(1, sizeof *S->blocks);
+  return S->blocks ? &S->blocks->of[c] : NULL;
+}
 
 struct gl_msg *gl_msg_alloc(size_t bytes) {
   size_t n = sizeof(struct gl_msg) + bytes;
   int c = class_of(n);
-  struct block *b = NULL;
-  if (pooled(c)) {
-    struct pool *p = &pools[c];
-    pthread_mutex_lock(&p->lock);
-    if ((b = p->free)) {
-      p->free = b->next;
-      p->n--;
-    }
-    pthread_mutex_unlock(&p->lock);
-    n = (size_t)1 << (c + SMALLEST);
-  }
-  struct gl_msg *m = b ? (struct gl_msg *)b : malloc(n);
-  if (m) *m = (struct gl_msg){.room = pooled(c) ? (int8_t)c : -1, .size = bytes};
+  struct pair *own = c >= 0 ? own_pair(c) : NULL;
+  struct gl_msg *m = own ? (struct gl_msg *)take(own, c) : NULL;
+  if (!m) m = malloc(c >= 0 ? size_of(c) : n);
+  if (m) *m = (struct gl_msg){.room = (int8_t)c, .size = bytes};
   return m;
 }
 
 void gl_msg_give_back(struct gl_msg *m) {
-  if (m->room >= 0) {
-    struct pool *p = &pools[m->room];
-    struct block *b = (struct block *)m;
-    int most = KEPT >> (m->room + SMALLEST);
-    pthread_mutex_lock(&p->lock);
-    bool keep = p->n < most;
-    if (keep) {
-      b->next = p->free;
-      p->free = b;
-      p->n++;
-    }
-    pthread_mutex_unlock(&p->lock);
-    if (keep) return;
+  struct pair *own = m->room >= 0 ? own_pair(m->room) : NULL;
+  if (own)
+    give(own, m->room, (struct block *)m);
+  else
+    free(m);
+}
+
+void gl_blocks_end(struct gl *S) {
+  for (int c = 0; S->blocks && c < CLASSES; c++) {
+    struct pair *own = &S->blocks->of[c];
+    if (own->top) pool_give(c, own->top);
+    if (own->full) pool_give(c, own->full);
   }
-  free(m);
+  free(S->blocks);
+  S->blocks = NULL;
 }

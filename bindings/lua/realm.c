@@ -182,7 +182,9 @@ struct gl *gl_open(lua_State *L) {
   S->realm = new_realm(S, &err);
   if (!S->realm)
     luaL_error(L,
-               err == GOS_PERM ? "gossamer: this thread already runs the goroutines of another state" : "gossamer: %s",
+               err == GOS_PERM ? "gossamer: this thread already runs the goroutines of another state, which is not "
+                                 "closed yet, or of C: a thread for each"
+                               : "gossamer: %s",
                gos_strerror(err));
   S->main->h = gos_realm_main(S->realm);
   S->main->id = gos_g_id(S->main->h);

@@ -317,8 +317,9 @@ static void push_value(struct reader *r, int depth) {
 int gl_unpack(lua_State *L, struct gl *S, struct gl_msg *m) {
   m->next = S->unpacking;
   S->unpacking = m;
-  struct reader r = {.L = L, .S = S, .m = m, .p = m->bytes, .end = m->bytes + m->size};
+  struct reader r = {.L = L, .S = S, .m = m, .p = m->bytes + m->begin, .end = m->bytes + m->size};
   int n = (int)m->nvalues;
+  if (m->begin > m->size) corrupt(&r);
   luaL_checkstack(L, n + LUA_MINSTACK, "message");
   if (m->again) {
     lua_newtable(L);

@@ -126,6 +126,8 @@ static inline void wait_done(struct wait *w) {
 }
 /* wait_done(), and the exception for a code: the context's for ENDED; a timeout for GOS_WOULDBLOCK too. NULL. */
 PyObject *wait_failed(int e, struct wait *w, const char *what);
+/* A sleep, the call of a WAIT whose deadline is at. */
+int sleep_until(gos_ns at, gos_ns until);
 
 /* ---- context.c ---------------------------------------------------------------------------------- */
 extern PyTypeObject *Context_type;
@@ -168,9 +170,10 @@ typedef struct elem elem;
 typedef struct chan {
   PyObject_HEAD gos_chan *ch; /* NULL: the nil channel */
   enum chan_kind kind;
-  elem *elem;     /* of NATIVE */
-  PyObject *name; /* or NULL */
-  void *owner;    /* what ch is part of, given to drop at the end */
+  elem *elem;      /* of NATIVE */
+  struct chan *of; /* the channel that it is a view of; NULL: it is none */
+  PyObject *name;  /* or NULL */
+  void *owner;     /* what ch is part of, given to drop at the end */
   void (*drop)(void *owner);
   PyObject *weak;
 } chan;

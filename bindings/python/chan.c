@@ -2,7 +2,8 @@
  *
  * Chan, SendChan and RecvChan share one layout and one set of functions; the types
  * differ in which of them they list. A channel of this realm carries references:
- * whoever receives takes over the one that the sender gave.
+ * whoever receives takes over the one that the sender gave. Those in its buffer are
+ * the Chan's, which its views hold: so the collector finds each of them once.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -36,14 +37,59 @@ PyObject *chan_view(gos_chan *ch, enum chan_kind kind, void *owner, void (*drop)
   return (PyObject *)chan_alloc(RecvChan_type, ch, kind, owner, drop);
 }
 
+/* ---- the values inside, for the collector ------------------------------------------ */
+static bool has_values(const chan *c) { return c->kind == OBJECTS && c->ch && !c->of; }
+
+struct visit {
+  visitproc visit;
+  void *arg;
+};
+static int visit_element(void *u, void *slot) {
+  struct visit *v = u;
+  return v->visit(*(PyObject **)slot, v->arg);
+}
+/* The channel is confined, and the collector has the GIL: nobody changes it. */
+static int chan_traverse(chan *c, visitproc visit, void *arg) {
+  Py_VISIT(Py_TYPE(c));
+  Py_VISIT(c->of);
+  return has_values(c) ? gos_chan_buffered(c->ch, visit_element, &(struct visit){visit, arg}) : 0;
+}
+
+struct taken {
+  PyObject *list;
+  Py_ssize_t n;
+};
+static int take_element(void *u, void *slot) {
+  struct taken *t = u;
+  PyList_SET_ITEM(t->list, t->n++, *(PyObject **)slot);
+  *(PyObject **)slot = Py_NewRef(Py_None);
+  return 0;
+}
+/* None takes their places: a finalizer in the same cycle may still receive. They go when all are out, for
+   any code may run then. */
+static int chan_clear(chan *c) {
+  if (!has_values(c)) return 0;
+  struct taken t = {PyList_New((Py_ssize_t)gos_chan_len(c->ch)), 0};
+  if (t.list)
+    gos_chan_buffered(c->ch, take_element, &t);
+  else
+    PyErr_Clear(); /* no memory: the next collection */
+  Py_XDECREF(t.list);
+  return 0;
+}
+
 static void chan_dealloc(chan *c) {
   PyTypeObject *type = Py_TYPE(c);
+  PyObject_GC_UnTrack(c);
+  Py_TRASHCAN_BEGIN(c, chan_dealloc); /* a channel in a channel in a channel */
   if (c->weak) PyObject_ClearWeakRefs((PyObject *)c);
   if (c->drop) c->drop(c->owner);
+  Py_XDECREF((PyObject *)c->of);
   Py_XDECREF(c->name);
   Py_XDECREF((PyObject *)c->elem);
   type->tp_free(c);
   Py_DECREF(type);
+  Py_TRASHCAN_END
 }
 
 /* ---- making ---------------------------------------------------------------------- */
@@ -89,8 +135,9 @@ static PyObject *chan_new(PyTypeObject *type, PyObject *args, PyObject *kw) {
 }
 
 static PyObject *view(chan *c, PyTypeObject *type) {
-  chan *v = chan_alloc(type, c->ch, c->kind, c->ch ? gos_chan_retain(c->ch) : NULL, c->ch ? chan_drop : NULL);
+  chan *v = chan_alloc(type, c->ch, c->kind, NULL, NULL);
   if (!v) return NULL;
+  v->of = (chan *)Py_NewRef((PyObject *)c);
   v->name = Py_XNewRef(c->name);
   v->elem = (elem *)Py_XNewRef((PyObject *)c->elem);
   return (PyObject *)v;
@@ -350,12 +397,17 @@ static PyMemberDef members[] = {
 
 #define FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE)
 static PyType_Slot base_slots[] = {
-    {Py_tp_dealloc, chan_dealloc}, {Py_tp_repr, chan_repr},  {Py_tp_methods, base_methods}, {Py_tp_getset, getset},
-    {Py_tp_members, members},      {Py_mp_length, chan_len}, {Py_nb_bool, chan_bool},       {0, NULL},
+    {Py_tp_dealloc, chan_dealloc}, {Py_tp_traverse, chan_traverse},
+    {Py_tp_clear, chan_clear},     {Py_tp_repr, chan_repr},
+    {Py_tp_methods, base_methods}, {Py_tp_getset, getset},
+    {Py_tp_members, members},      {Py_mp_length, chan_len},
+    {Py_nb_bool, chan_bool},       {0, NULL},
 };
 static PyType_Spec base_spec = {"gossamer._gossamer._Chan", sizeof(chan), 0,
-                                FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, base_slots};
+                                FLAGS | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                base_slots}; /* the others inherit it, with what it needs */
 static PyType_Slot send_slots[] = {
+    {Py_tp_dealloc, chan_dealloc},
     {Py_tp_methods, send_methods},
     {Py_tp_doc, "The sending end of a channel: send, try_send, close. From Chan.sender(). Go: chan<- T."},
     {0, NULL},
@@ -363,6 +415,7 @@ static PyType_Slot send_slots[] = {
 static PyType_Spec send_spec = {"gossamer.SendChan", sizeof(chan), 0,
                                 FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, send_slots};
 static PyType_Slot recv_slots[] = {
+    {Py_tp_dealloc, chan_dealloc},
     {Py_tp_methods, recv_methods},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, chan_next},
@@ -376,6 +429,7 @@ static PyType_Spec recv_spec = {"gossamer.RecvChan", sizeof(chan), 0,
                                 FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, recv_slots};
 static PyType_Slot chan_slots[] = {
     {Py_tp_new, chan_new},
+    {Py_tp_dealloc, chan_dealloc},
     {Py_tp_methods, chan_methods},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, chan_next},

@@ -37,6 +37,29 @@ static bool find_gilstate(PyThreadState *ts) {
 #endif
   return compat_bound() == ts;
 }
+
+/* Where this thread keeps the value of the key; 0: not found. glibc has the first 32 of a thread in the block that
+   begins at the thread pointer; a value there counts once pthread_setspecific() has given the thread any. */
+static ptrdiff_t find_slot(PyThreadState *ts) {
+#if defined(__x86_64__) && defined(__GLIBC__)
+  enum { FROM = 512, TO = 2048 };                  /* inside of that block in every version */
+  PyThreadState *other = (PyThreadState *)&compat; /* nobody runs it */
+  for (ptrdiff_t at = FROM; at < TO; at += (ptrdiff_t)sizeof(void *)) {
+    if (*compat_word(at) != ts) continue;
+    compat_bind(other);
+    bool follows = *compat_word(at) == other;
+    compat_bind(ts);
+    if (!follows || *compat_word(at) != ts) continue;
+    *compat_word(at) = other;
+    bool leads = compat_bound() == other;
+    *compat_word(at) = ts;
+    if (leads) return at;
+  }
+#else
+  (void)ts;
+#endif
+  return 0;
+}
 #endif
 
 bool compat_on_main_thread(void) { return PyThread_get_thread_ident() == _PyRuntime.main_thread; }
@@ -55,6 +78,38 @@ static bool find_gil(PyThreadState *ts) {
   compat.holder = NULL;
   compat.signals = compat.breaker = NULL;
   return false;
+}
+
+/* Are the words at the same offset on another thread? Not so for a CPython that was loaded late. */
+struct tls_check {
+  PyInterpreterState *interp;
+  bool same;
+};
+
+static bool words_hold(PyThreadState *ts) {
+#if PY_VERSION_HEX < 0x030E0000
+  if (compat.slot && *compat_word(compat.slot) != ts) return false;
+#endif
+  return *compat_current() == ts && compat_bound() == ts;
+}
+
+static void *check_thread(void *u) {
+  struct tls_check *c = u;
+  PyThreadState *ts = compat_ts_new(c->interp);
+  if (!ts) return NULL;
+  PyEval_RestoreThread(ts);
+  c->same = words_hold(ts);
+  PyThreadState_Clear(ts);
+  PyThreadState_DeleteCurrent();
+  return NULL;
+}
+
+static bool same_everywhere(PyInterpreterState *interp) {
+  struct tls_check c = {interp, false};
+  pthread_t t;
+  if (pthread_create(&t, NULL, check_thread, &c)) return true; /* no further thread: nothing to be wrong on */
+  Py_BEGIN_ALLOW_THREADS pthread_join(t, NULL);
+  Py_END_ALLOW_THREADS return c.same;
 }
 
 #if PY_VERSION_HEX >= 0x030C0000
@@ -91,31 +146,6 @@ static int search_object(struct dl_phdr_info *info, size_t size, void *u) {
   return 0;
 }
 
-/* Is it at the same offset on another thread? Not so for a CPython that was loaded late. */
-struct tls_check {
-  PyInterpreterState *interp;
-  bool same;
-};
-
-static void *check_thread(void *u) {
-  struct tls_check *c = u;
-  PyThreadState *ts = compat_ts_new(c->interp);
-  if (!ts) return NULL;
-  PyEval_RestoreThread(ts);
-  c->same = *compat_current() == ts && compat_bound() == ts;
-  PyThreadState_Clear(ts);
-  PyThreadState_DeleteCurrent();
-  return NULL;
-}
-
-static bool same_everywhere(PyInterpreterState *interp) {
-  struct tls_check c = {interp, false};
-  pthread_t t;
-  if (pthread_create(&t, NULL, check_thread, &c)) return true; /* no further thread: nothing to be wrong on */
-  Py_BEGIN_ALLOW_THREADS pthread_join(t, NULL);
-  Py_END_ALLOW_THREADS return c.same;
-}
-
 static bool find_word(PyThreadState *ts, bool stays, ptrdiff_t *offset) {
   struct tls_search s = {(char *)compat_word(0), ts, stays, 0, 0};
   dl_iterate_phdr(search_object, &s);
@@ -123,17 +153,15 @@ static bool find_word(PyThreadState *ts, bool stays, ptrdiff_t *offset) {
   return s.found == 1;
 }
 
-static bool find_current(PyThreadState *ts) {
-  return find_word(ts, false, &compat.current) && same_everywhere(ts->interp);
-}
+static bool find_current(PyThreadState *ts) { return find_word(ts, false, &compat.current); }
 
 #if PY_VERSION_HEX >= 0x030E0000
 static bool find_gilstate(PyThreadState *ts) { return find_word(ts, true, &compat.gilstate); }
 #endif
 #else
 static bool find_current(PyThreadState *ts) {
-  (void)ts;
-  return true; /* 3.11: the public swap keeps the GIL */
+  compat.global = (PyThreadState *volatile *)&_PyRuntime.gilstate.tstate_current;
+  return *compat.global == ts;
 }
 #endif
 
@@ -161,9 +189,12 @@ int compat_init(const char **why) {
     PyErr_SetString(PyExc_ImportError, "gossamer: this build of CPython keeps PyGILState elsewhere");
     return -1;
   }
+#if PY_VERSION_HEX < 0x030E0000
+  compat.slot = find_slot(ts);
+#endif
   if (!find_gil(ts))
     *why = "the GIL's fields are not where they should be";
-  else if (!find_current(ts))
+  else if (!find_current(ts) || !same_everywhere(ts->interp))
     *why = "the current thread state was not found";
   else {
     compat.raw = true;
@@ -171,6 +202,9 @@ int compat_init(const char **why) {
     *why = "swapping thread states failed its test";
   }
   compat.raw = false;
+#if PY_VERSION_HEX < 0x030E0000
+  compat.slot = 0;
+#endif
   return -1;
 }
 

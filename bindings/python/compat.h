@@ -29,9 +29,11 @@ extern struct compat {
   ptrdiff_t gilstate; /* offset of what PyGILState_Ensure() looks at from the thread pointer */
 #else
   pthread_key_t gilstate; /* the key PyGILState_Ensure() looks at */
+  ptrdiff_t slot;         /* offset of its value on a thread that has one, from the thread pointer; 0: unknown */
 #endif
   bool raw;                        /* thread states may be swapped without dropping the GIL */
   ptrdiff_t current;               /* 3.12+: offset of CPython's current thread state from the thread pointer */
+  PyThreadState *volatile *global; /* 3.11: the current thread state */
   PyThreadState *volatile *holder; /* who held the GIL last; NULL: unknown */
   const volatile int *locked;      /* is the GIL taken? NULL: unknown */
   PyObject *watched;               /* see compat_watch() */
@@ -102,8 +104,7 @@ static inline bool compat_attached(PyThreadState *ts) {
 #endif
 }
 
-#if PY_VERSION_HEX >= 0x030C0000
-/* A thread-local word of CPython's own on this thread. Never kept over a switch. */
+/* A word of this thread's own that is not ours. Never kept over a switch. */
 static inline PyThreadState *volatile *compat_word(ptrdiff_t offset) {
   char *tp;
 #if defined(__x86_64__)
@@ -115,8 +116,19 @@ static inline PyThreadState *volatile *compat_word(ptrdiff_t offset) {
 #endif
   return (PyThreadState *volatile *)(tp + offset);
 }
-static inline PyThreadState *volatile *compat_current(void) { return compat_word(compat.current); }
+/* CPython's current thread state; where compat.raw is set. */
+static inline PyThreadState *volatile *compat_current(void) {
+#if PY_VERSION_HEX >= 0x030C0000
+  return compat_word(compat.current);
+#else
+  return compat.global;
 #endif
+}
+
+/* PyThreadState_Get(), of which each goroutine that starts needs two. */
+static inline PyThreadState *compat_ts(void) {
+  return __builtin_expect(compat.raw, 1) ? *compat_current() : PyThreadState_Get();
+}
 
 /* What PyGILState_Ensure() finds on this thread: a key's value, since 3.14 a thread-local word. */
 static inline void compat_bind(PyThreadState *ts) {
@@ -145,16 +157,27 @@ static inline void compat_holds_gil(PyThreadState *ts, int holds) {
 #endif
 }
 
+/* The same where this thread has been bound before. Where the value is known to stand that is one store. */
+static inline void compat_rebind(PyThreadState *ts) {
+#if PY_VERSION_HEX < 0x030E0000
+  if (__builtin_expect(compat.slot != 0, 1)) {
+    *compat_word(compat.slot) = ts;
+    return;
+  }
+#endif
+  compat_bind(ts);
+}
+
 /* Makes to the current thread state and gives the one that was. The GIL is kept where
    compat.raw is set: the public call of 3.12 and later drops and retakes it, which beside
    a busy thread costs 80 us instead of 3 ns. PyGILState follows, or PyGILState_Ensure()
    in a goroutine would wait for the GIL that the goroutine itself holds. */
 static inline PyThreadState *compat_swap(PyThreadState *to) {
   PyThreadState *from;
-#if PY_VERSION_HEX >= 0x030C0000
   if (__builtin_expect(compat.raw, 1)) {
     PyThreadState *volatile *current = compat_current();
     from = *current;
+#if PY_VERSION_HEX >= 0x030C0000
     from->_status.active = 0;
 #if PY_VERSION_HEX >= 0x030D0000
     from->state = 0; /* _Py_THREAD_DETACHED */
@@ -165,6 +188,7 @@ static inline PyThreadState *compat_swap(PyThreadState *to) {
     to->_status.active = 1;
     to->_status.bound_gilstate = 1;
     *compat.holder = to;
+#endif
     *current = to;
 #if PY_VERSION_HEX >= 0x030D0000
     /* The bits above the events say which instrumentation (sys.settrace(), sys.monitoring) is in force. CPython sets
@@ -179,10 +203,10 @@ static inline PyThreadState *compat_swap(PyThreadState *to) {
       __atomic_or_fetch(&to->eval_breaker, 1, __ATOMIC_RELAXED);
     }
 #endif
-  } else
-#endif
+  } else {
     from = PyThreadState_Swap(to);
-  compat_bind(to);
+  }
+  compat_rebind(to);
   return from;
 }
 

@@ -31,6 +31,7 @@ struct context {
   unsigned merges;
   gos_ctx *x;
   context *parent, *other;         /* NULL: none */
+  uint64_t searched;               /* of a MERGE: by which search for a value last */
   PyObject *key, *value;           /* of a VALUE */
   PyObject *cause, *timeout_cause; /* given to cancel(); for when the deadline passes */
   PyObject *done;                  /* the view of its channel, once asked for */
@@ -201,8 +202,11 @@ static PyObject *context_cause(context *c, PyObject *ignored) {
   return cause ? Py_NewRef(cause) : error_of(c, e);
 }
 
-/* Borrowed; NULL without exception: there is none. */
+/* Borrowed; NULL without exception: there is none. As gos_ctx_value(): each merge is searched once, but for searches
+   that an == begins. */
 static PyObject *find_value(context *c, PyObject *key) {
+  static uint64_t searches;
+  uint64_t mine = ++searches;
   context *later[MERGES];
   for (int n = 0;;) {
     for (; c; c = c->parent) {
@@ -210,7 +214,10 @@ static PyObject *find_value(context *c, PyObject *key) {
         int same = PyObject_RichCompareBool(c->key, key, Py_EQ);
         if (same) return same < 0 ? NULL : c->value;
       }
-      if (c->kind == MERGE) later[n++] = c->other;
+      if (c->kind != MERGE) continue;
+      if (c->searched == mine) break;
+      c->searched = mine;
+      later[n++] = c->other;
     }
     if (n == 0) return NULL;
     c = later[--n];

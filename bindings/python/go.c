@@ -4,6 +4,8 @@
  *   while it has not ended, the scheduler holds one reference and it is in `live`
  *   an exception that nobody has looked at is in `uncollected` until it is reported
  *   result and error are set before ended, and ended before the core wakes the joiners
+ *   the collector knows it only when it has ended with something that may refer back to it: until
+ *   then the scheduler's reference would keep it anyway, and whatever it refers to
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -27,6 +29,7 @@ struct goroutine {
   bool ended, collected, is_main;
   bool behind; /* it stayed in the process that forked */
   bool orphan; /* its last reference is that of uncollected */
+  bool shown;  /* to the collector */
   Py_ssize_t nargs;
   PyObject *args[1]; /* [0] is the callee's to use; then arguments, then keyword values */
 };
@@ -52,7 +55,8 @@ static void list_remove(goroutine *g) {
 }
 
 /* ---- memory ----------------------------------------------------------------------- */
-enum { SLOTS = 5, SPARE_MAX = 256 };
+/* Of a spare one all between prev and args is 0 but for next: goroutine_dealloc leaves it so. */
+enum { SLOTS = 5, SPARE_MAX = 1024 };
 static goroutine *spare;
 static int nspare;
 
@@ -62,12 +66,13 @@ static goroutine *goroutine_alloc(Py_ssize_t slots) {
     g = spare;
     spare = g->next;
     nspare--;
+    g->next = NULL;
     PyObject_InitVar((PyVarObject *)g, Goroutine_type, SLOTS);
   } else {
     g = PyObject_GC_NewVar(goroutine, Goroutine_type, slots > SLOTS ? slots : SLOTS);
     if (!g) return NULL;
+    memset((char *)g + offsetof(goroutine, prev), 0, offsetof(goroutine, args) - offsetof(goroutine, prev));
   }
-  memset((char *)g + offsetof(goroutine, prev), 0, offsetof(goroutine, args) - offsetof(goroutine, prev));
   return g;
 }
 
@@ -79,17 +84,18 @@ static void drop_call(goroutine *g) {
   for (Py_ssize_t i = 1; i <= n; i++) Py_DECREF(g->args[i]);
 }
 
+/* The collector's view begins. What it was called with is gone by now. */
+static void show(goroutine *g) {
+  g->shown = g->error || g->interrupt || (g->result && PyObject_IS_GC(g->result));
+  if (g->shown) PyObject_GC_Track(g);
+}
+
 static int goroutine_traverse(goroutine *g, visitproc visit, void *arg) {
   Py_VISIT(Py_TYPE(g));
-  Py_VISIT(g->fn);
-  Py_ssize_t n = g->nargs + (g->kwnames ? PyTuple_GET_SIZE(g->kwnames) : 0);
-  for (Py_ssize_t i = 1; i <= n; i++) Py_VISIT(g->args[i]);
   Py_VISIT(g->result);
   Py_VISIT(g->error);
-  Py_VISIT(g->context);
   Py_VISIT(g->labels);
   Py_VISIT(g->interrupt);
-  Py_VISIT(g->wg);
   return 0;
 }
 
@@ -112,18 +118,30 @@ static int goroutine_clear(goroutine *g) {
   return 0;
 }
 
+/* What is no reference, or none any more. */
+static void forget(goroutine *g) {
+  g->h = NULL;
+  g->state = NULL;
+  g->creator = 0;
+  g->died = 0;
+  g->lasti = g->joiners = 0;
+  g->ended = g->collected = g->is_main = g->behind = g->orphan = g->shown = false;
+}
+
 static void goroutine_dealloc(goroutine *g) {
   if (UNLIKELY(to_be_reported(g)) && PyObject_CallFinalizerFromDealloc((PyObject *)g) < 0) return;
-  PyObject_GC_UnTrack(g);
+  if (UNLIKELY(g->shown)) PyObject_GC_UnTrack(g);
   if (UNLIKELY(g->weak != NULL)) PyObject_ClearWeakRefs((PyObject *)g);
   goroutine_clear(g);
   if (g->next) list_remove(g);
-  Py_XDECREF(g->name);
-  Py_XDECREF(g->done);
-  Py_XDECREF(g->code);
+  Py_CLEAR(g->name);
+  Py_CLEAR(g->done);
+  Py_CLEAR(g->code);
   if (g->h) gos_release(g->h);
   /* One that was finalized bears a mark that keeps it from being finalized again. */
-  if (LIKELY(Py_SIZE(g) == SLOTS && nspare < SPARE_MAX && !PyObject_GC_IsFinalized((PyObject *)g))) {
+  bool marked = g->shown && PyObject_GC_IsFinalized((PyObject *)g);
+  if (LIKELY(Py_SIZE(g) == SLOTS && nspare < SPARE_MAX && !marked)) {
+    forget(g);
     g->next = spare;
     spare = g;
     nspare++;
@@ -257,6 +275,7 @@ static void end(goroutine *g, PyObject *result, PyObject *error) {
   g->state = NULL;
   list_remove(g);
   g->ended = true;
+  show(g);
   bool elsewhere = g->collected; /* go_collected_elsewhere() */
   if (UNLIKELY(error != NULL)) {
     g->collected = elsewhere || asked_for(error) || context_raised(error);
@@ -315,6 +334,7 @@ void go_start_failed(PyObject *o) {
   PyObject *wg = g->wg;
   g->wg = NULL;
   list_remove(g);
+  show(g);
   /* Called from within the scheduler, where no Python code may run: the report comes with the next go(). */
   list_add(&uncollected, g);
   g->orphan = orphans = true;
@@ -325,7 +345,7 @@ void go_start_failed(PyObject *o) {
 
 int go_copy_context(PyObject **context) {
   *context = NULL;
-  PyThreadState *ts = PyThreadState_Get();
+  PyThreadState *ts = compat_ts();
   if (!ts->context || PyObject_Size(ts->context) == 0) return 0;
   return (*context = PyContext_CopyCurrent()) ? 0 : -1;
 }
@@ -336,7 +356,7 @@ struct options {
 };
 
 static void inherit(goroutine *g) {
-  PyThreadState *ts = PyThreadState_Get();
+  PyThreadState *ts = compat_ts();
   g->code = Py_XNewRef((PyObject *)compat_where(ts, &g->lasti));
   goroutine *parent = state_here->g;
   g->creator = gos_goid();
@@ -382,7 +402,6 @@ static PyObject *spawn(const struct options *o, PyObject *fn, PyObject *const *a
   g->nargs = nargs;
   for (Py_ssize_t i = 0; i < n; i++) g->args[i + 1] = Py_NewRef(args[i]);
   g->wg = Py_XNewRef(wg);
-  PyObject_GC_Track(g);
   inherit(g);
   if (go_copy_context(&g->context) < 0 || (o && apply(g, o) < 0)) goto fail;
   const char *name = NULL;
@@ -407,10 +426,7 @@ void go_run(PyObject *fn, PyObject *args, PyObject *context, PyObject *code, int
   Py_ssize_t n = PyTuple_GET_SIZE(args);
   goroutine *g = goroutine_alloc(n + 1);
   if (!g || (context && !(context = PyContext_Copy(context)))) {
-    if (g) {
-      PyObject_GC_Track(g);
-      Py_DECREF(g);
-    }
+    Py_XDECREF(g);
     PyErr_WriteUnraisable(fn);
     return;
   }
@@ -421,7 +437,6 @@ void go_run(PyObject *fn, PyObject *args, PyObject *context, PyObject *code, int
   g->code = Py_XNewRef(code);
   g->lasti = lasti;
   g->h = gos_g_retain(gos_self());
-  PyObject_GC_Track(g);
   list_add(&live, g);
   run(g, realm_state());
 }
@@ -435,7 +450,6 @@ PyObject *go_native(PyObject *fn, PyObject *keep, PyObject *name, PyFrameObject 
   g->nargs = 1;
   g->args[1] = Py_NewRef(keep);
   g->name = Py_NewRef(name);
-  PyObject_GC_Track(g);
   inherit(g);
   Py_XSETREF(g->code, (PyObject *)PyFrame_GetCode(where));
   g->lasti = PyFrame_GetLasti(where);
@@ -698,7 +712,6 @@ static PyObject *main_goroutine(void) {
     g->h = gos_g_retain(gos_realm_main(realm));
     g->is_main = true;
     g->name = PyUnicode_FromString("main");
-    PyObject_GC_Track(g);
     realm_main_state()->g = main_object = g; /* kept for good */
   }
   return Py_NewRef(main_object);

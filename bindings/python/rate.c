@@ -87,14 +87,6 @@ static PyObject *limiter_reserve(limiter *l, PyObject *const *args, Py_ssize_t n
   return (PyObject *)r;
 }
 
-/* The reservation's time, in one wait or several. */
-static int sleep_until(gos_ns at, gos_ns until) {
-  gos_ns now = gos_now();
-  if (at <= now) return GOS_OK;
-  int e = gos_sleep(until == GOS_FOREVER ? GOS_FOREVER : until - now);
-  return e == GOS_OK && until < at ? GOS_TIMEDOUT : e;
-}
-
 /* As gos_limiter_wait_dl(), which may not be called anew after each look at signals: the place in the
    queue would be lost. So the tokens are reserved, and given back when the wait ends early. */
 static int limiter_take(gos_limiter *l, int n, struct wait *w) {

@@ -26,6 +26,7 @@ enum { SPARE_MAX = 64, ON_STACK = 8 };
 static int case_traverse(case_object *k, visitproc visit, void *arg) {
   Py_VISIT(Py_TYPE(k));
   Py_VISIT(k->source);
+  Py_VISIT(k->c);
   Py_VISIT(k->value);
   return 0;
 }

@@ -49,23 +49,33 @@ static void look_at(PyObject *g, gos_ns now) {
   report(g, now - st->since);
 }
 
-static void look(void) {
+static bool goes_on(unsigned generation) { return generation == slow.generation && !realm_gone(); }
+
+static void look(unsigned generation) { /* a report runs Python, where all may change */
   PyObject *all = go_list();
   gos_ns now = gos_now();
-  for (Py_ssize_t i = 0; all && i < PyList_GET_SIZE(all); i++) look_at(PyList_GET_ITEM(all, i), now);
+  for (Py_ssize_t i = 0; all && i < PyList_GET_SIZE(all) && goes_on(generation); i++)
+    look_at(PyList_GET_ITEM(all, i), now);
   Py_XDECREF(all);
   PyErr_Clear();
 }
 
+/* Which set_slow() the thread belongs to is told, not read: it may start when that one is over. */
+struct watcher {
+  PyThreadState *ts;
+  unsigned generation;
+  gos_ns nap;
+};
+
 static void *watch(void *arg) {
-  PyThreadState *ts = arg;
-  unsigned mine = slow.generation;
+  struct watcher w = *(struct watcher *)arg;
+  PyThreadState *ts = w.ts;
+  free(arg);
   for (bool first = true;; first = false) {
-    gos_ns d = slow.limit / 2;
-    if (!first) nanosleep(&(struct timespec){d / 1000000000, d % 1000000000}, NULL);
+    if (!first) nanosleep(&(struct timespec){w.nap / 1000000000, w.nap % 1000000000}, NULL);
     PyEval_RestoreThread(ts); /* does not come back while the program ends */
-    if (mine != slow.generation || realm_gone()) break;
-    look();
+    if (!goes_on(w.generation)) break;
+    look(w.generation);
     PyEval_SaveThread();
   }
   identity_free(ts->thread_id);
@@ -75,18 +85,24 @@ static void *watch(void *arg) {
 }
 
 static int start(void) {
-  PyThreadState *ts = compat_ts_new(PyInterpreterState_Get());
+  struct watcher *w = malloc(sizeof *w);
+  PyThreadState *ts = w ? compat_ts_new(PyInterpreterState_Get()) : NULL;
   pthread_t t;
-  if (!ts) return GOS_NOMEM;
+  if (!ts) {
+    free(w);
+    return GOS_NOMEM;
+  }
+  *w = (struct watcher){ts, slow.generation, slow.limit / 2};
   ts->thread_id = realm_thread_number(); /* to the deadlock check it is no thread of the program's */
   sigset_t all, old;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &old);
-  int e = pthread_create(&t, NULL, watch, ts);
+  int e = pthread_create(&t, NULL, watch, w);
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   if (e) {
     identity_free(ts->thread_id);
     compat_ts_free(ts);
+    free(w);
     return GOS_SYS(e);
   }
   pthread_detach(t);

@@ -45,11 +45,6 @@ int read_timeout(PyObject *o, gos_ns *deadline) {
 }
 
 /* ---- sleep -------------------------------------------------------------------------------- */
-static int sleep_until(gos_ns until, gos_ns deadline) {
-  int e = gos_sleep(until == GOS_FOREVER ? GOS_FOREVER : until - gos_now());
-  return e == GOS_OK && until != deadline ? GOS_TIMEDOUT : e;
-}
-
 static PyObject *time_sleep(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
   (void)self;
   gos_ns d;
@@ -61,8 +56,7 @@ static PyObject *time_sleep(PyObject *self, PyObject *const *args, Py_ssize_t na
   if (kwnames && read_waits("sleep", args + 1, kwnames, false, &w) < 0) return NULL;
   w.deadline = d > 0 ? deadline_after(d) : GOS_NOW;
   w.tried = true;
-  WAIT(e, &w, until,
-       until == GOS_NOW ? (w.deadline == GOS_NOW ? GOS_OK : GOS_WOULDBLOCK) : sleep_until(until, w.deadline));
+  WAIT(e, &w, until, sleep_until(w.deadline, until));
   if (e < 0) return wait_failed(e, &w, "sleep");
   wait_done(&w);
   Py_RETURN_NONE;

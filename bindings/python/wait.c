@@ -81,6 +81,13 @@ bool wait_end(struct wait *w, gos_ns until, int *e) {
   return (*e = realm_signals(*e, until, w->deadline)) != GOS_AGAIN;
 }
 
+int sleep_until(gos_ns at, gos_ns until) {
+  gos_ns now = gos_now();
+  if (at <= now) return GOS_OK;
+  int e = gos_sleep(until == GOS_FOREVER ? GOS_FOREVER : until - now);
+  return e == GOS_OK && until < at ? GOS_TIMEDOUT : e;
+}
+
 PyObject *wait_failed(int e, struct wait *w, const char *what) {
   if (e == ENDED)
     context_raise(w->ctx);

@@ -15,7 +15,7 @@ import selectors
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast
 
-from ._gossamer import Canceled, Case, Chan, Goroutine, Mutex, _awaiting, go, readable, select
+from ._gossamer import Canceled, Case, Chan, Goroutine, Mutex, _awaiting, go, readable, recv, select
 from ._late import internal
 
 __all__ = ["awaiting", "run", "wrap"]
@@ -25,23 +25,37 @@ _T = TypeVar("_T")
 
 
 class _Selector(selectors.EpollSelector):
-    """Parks the loop's goroutine where epoll_wait() would block its thread."""
+    """Parks the loop's goroutine where epoll_wait() would block its thread. While no file but the loop's own
+    pipe is watched only this program can wake it: it waits for a channel then, so that a deadlock is seen."""
 
     def __init__(self) -> None:
         super().__init__()
         self._ready = readable(self.fileno())
+        self._called: Chan[None] = Chan(1)
+        self._woken = recv(self._called)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout > 0:
-            select(self._ready, timeout=timeout)
+            select(self._woken if len(self.get_map()) == 1 else self._ready, timeout=timeout)
         return super().select(0)
+
+    def wake(self) -> None:
+        self._called.try_send(None)
 
 
 class _Loop(asyncio.SelectorEventLoop):
     ended = False  # its tasks are cancelled because of that
 
     def __init__(self) -> None:
-        super().__init__(_Selector())
+        self._wake = (selector := _Selector()).wake
+        super().__init__(selector)
+
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        handle = super().call_soon_threadsafe(callback, *args, context=context)  # the pipe first, then the channel
+        self._wake()
+        return handle
 
 
 _mutex = Mutex()

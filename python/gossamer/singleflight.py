@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from ._gossamer import Chan, RecvChan, go
+from ._gossamer import Canceled, Chan, RecvChan, _Goexit, go, goexit
 from ._map import Map
 
 __all__ = ["Group", "Result"]
@@ -31,13 +31,14 @@ class Result(Generic[_T]):
 class _Call:
     """A call that runs, or has run."""
 
-    __slots__ = ("done", "error", "followers", "value")
+    __slots__ = ("done", "error", "followers", "left", "value")
 
     def __init__(self) -> None:
         self.done: Chan[None] = Chan()
         self.followers = 0
         self.value: Any = None
         self.error: BaseException | None = None
+        self.left = False  # by goexit()
 
 
 class Group:
@@ -54,6 +55,8 @@ class Group:
     def _run(self, key: Hashable, call: _Call, fn: Callable[..., Any], a: Any, k: Any) -> None:
         try:
             call.value = fn(*a, **k)
+        except _Goexit:
+            call.left, call.error = True, Canceled("the function left by goexit()")
         except BaseException as error:
             call.error = error
         finally:
@@ -67,12 +70,15 @@ class Group:
 
     def do(self, key: Hashable, fn: Callable[_P, _T], /, *a: _P.args, **k: _P.kwargs) -> tuple[_T, bool]:
         """(fn(*a, **k), shared). While a call with an equal key runs, waits for its result instead, or
-        raises its exception; shared says whether several callers got it. Go: Group.Do."""
+        raises its exception; shared says whether several callers got it. If fn leaves by goexit(), so do all
+        who wait for it. Go: Group.Do."""
         call, follows = self._join(key)
         if follows:
             call.done.recv_ok()
         else:
             self._run(key, call, fn, a, k)
+        if call.left:
+            goexit()
         if call.error is None:
             return cast(_T, call.value), call.followers > 0
         try:
@@ -83,7 +89,8 @@ class Group:
     def do_chan(
         self, key: Hashable, fn: Callable[_P, _T], /, *a: _P.args, **k: _P.kwargs
     ) -> RecvChan[Result[_T]]:
-        """The same in a goroutine of its own: a channel that gives one Result. Go: Group.DoChan."""
+        """The same in a goroutine of its own: a channel that gives one Result. After goexit() its error is
+        Canceled, where Go's channel never gives anything. Go: Group.DoChan."""
         out: Chan[Result[_T]] = Chan(1)
         call, follows = self._join(key)
 

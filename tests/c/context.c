@@ -285,6 +285,23 @@ TEST(merges_of_merges_have_an_end) {
   gos_ctx_release(x);
 }
 
+/* As many ways up as 2 to the 64: each merge is searched once. */
+TEST(merges_of_the_same_are_searched_once) {
+  gos_ctx *top = gos_with_value(NULL, &k1, "v"), *x = gos_ctx_retain(top), *second = gos_ctx_retain(top);
+  for (int i = 0; i < 64; i++) {
+    gos_ctx *a = gos_merge(x, second), *b = gos_merge(second, x);
+    CHECK(a && b);
+    gos_ctx_release(x), gos_ctx_release(second);
+    x = a, second = b;
+  }
+  CHECK(!gos_ctx_value(x, &k2) && !gos_ctx_value(second, &k2));
+  gos_ctx *v = gos_with_value(NULL, &k2, "w"), *none = gos_merge(NULL, NULL), *first = gos_merge(none, v);
+  CHECK(!strcmp(gos_ctx_value(first, &k2), "w"));
+  CHECK(!strcmp(gos_ctx_value(x, &k1), "v") && !strcmp(gos_ctx_value(second, &k1), "v"));
+  gos_ctx *all[] = {top, x, second, v, none, first};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) gos_ctx_release(all[i]);
+}
+
 /* ---- done ------------------------------------------------------------------------------------- */
 TEST(a_done_channel) {
   gos_ctx *x = gos_with_cancel(NULL), *v = gos_with_value(x, &k1, "v");

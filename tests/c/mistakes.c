@@ -111,6 +111,7 @@ TEST(channels) {
   CHECK(!gos_chan_make((size_t)1 << 40, (size_t)1 << 40));
   CHECK(!gos_chan_confined(NULL));
   CHECK_EQ(gos_chan_each(NULL, NULL, NULL), 0);
+  CHECK_EQ(gos_chan_buffered(NULL, NULL, NULL), 0);
   gos_chan *c = gos_chan_make(4, 1);
   CHECK_EQ(gos_chan_each(c, NULL, NULL), 0); /* not confined: nothing to walk */
   gos_chan_release(c);

@@ -87,6 +87,31 @@ TEST_RAW(a_thread_may_have_one_after_another) {
   CHECK_EQ(gos_host_thread("t", 0, NULL, NULL), GOS_INVAL);
 }
 
+/* Not all of its goroutines have ended, and it is the process's first one. */
+static void waits(void *arg) {
+  uint64_t v;
+  gos_chan_recv(arg, &v);
+  CHECK(false);
+}
+TEST_RAW(a_thread_may_have_one_after_one_that_was_closed) {
+  gos_chan *never = gos_chan_make(8, 0);
+  for (int i = 0; i < 5; i++) {
+    gos_realm *r = realm();
+    CHECK(!gos_realm_new(&(gos_host){.size = sizeof(gos_host)}, NULL)); /* it is open */
+    gos_chan *own = gos_realm_chan(r, 8, 0);
+    parked(go(r, waits, never)), parked(go(r, waits, own));
+    ended(go(r, nothing, NULL));
+    CHECK_EQ(gos_num_goroutine(), 1 + 2 * (i + 1));
+    CHECK_EQ(gos_chan_recv(never, NULL), GOS_DEADLOCK); /* of this main goroutine, too */
+    CHECK(gos_realm_timer(r, 3600 * 1000 * MS, 0));
+    gos_realm_close(r);
+  }
+  gos_realm *r = realm();
+  uint64_t v = 1;
+  CHECK_EQ(gos_chan_send_dl(never, &v, GOS_NOW), GOS_OK); /* to one that never takes it, as if its thread had gone */
+  ended(go(r, nothing, NULL));
+}
+
 /* ---- no false deadlock ------------------------------------------------------------------ */
 static void late(void *arg) {
   usleep(30000); /* the monitor looks, and sees nobody run */
@@ -135,6 +160,12 @@ static int collect(void *u, void *elem) {
   at[++at[0]] = v;
   v += 100;
   memcpy(elem, &v, 8);
+  return 0;
+}
+static int adds(void *u, void *elem) {
+  uint64_t v;
+  memcpy(&v, elem, 8);
+  *(uint64_t *)u += v;
   return 0;
 }
 static int stops(void *u, void *elem) {
@@ -191,7 +222,9 @@ TEST_RAW(share_with_values_and_senders) {
   for (uintptr_t i = 0; i < 6; i++) parked((g[i] = go(r, i == 3 || i == 5 ? sends_or_not : sends, (void *)(i + 1))));
   int calls = 0;
   CHECK_EQ(gos_chan_each(c, stops, &calls), 7);
-  uint64_t seen[8] = {0};
+  uint64_t seen[8] = {0}, inside = 0;
+  CHECK_EQ(gos_chan_buffered(c, adds, &inside), 0); /* the others wait */
+  CHECK_EQ(inside, 1 + 2);
   CHECK_EQ(gos_chan_each(c, collect, seen), 0);
   CHECK_EQ(seen[0], 6);
   for (uint64_t i = 1; i <= 6; i++) CHECK_EQ(seen[i], i);
@@ -199,6 +232,7 @@ TEST_RAW(share_with_values_and_senders) {
   CHECK_EQ(gos_chan_share(c), GOS_OK);
   CHECK(!gos_chan_confined(c));
   CHECK_EQ(gos_chan_each(c, stops, &calls), 0); /* no confined one */
+  CHECK_EQ(gos_chan_buffered(c, stops, &calls), 0);
   thread(drains, (void *)6);
   uint64_t sum;
   CHECK_EQ(gos_chan_recv(done, &sum), GOS_OK);

@@ -79,6 +79,16 @@ TEST(what_the_resolver_says) {
   CHECK_EQ(given, 0);
 }
 
+TEST(a_name_without_addresses) {
+  gos_addr a;
+  resolver(0, 0);
+  CHECK_EQ(gos_dial("tcp", "name:1", GOS_FOREVER), GOS_SYS(EHOSTUNREACH));
+  CHECK_EQ(gos_listen("tcp", "name:1", 0), GOS_SYS(EHOSTUNREACH));
+  CHECK_EQ(gos_lookup("tcp", "name:1", &a, 1, GOS_FOREVER), GOS_SYS(EHOSTUNREACH));
+  CHECK_EQ(gos_resolve("udp", "name:1", &a, GOS_FOREVER), GOS_SYS(EHOSTUNREACH));
+  while (gos_num_goroutine() > 1) gos_gosched();
+}
+
 TEST(all_addresses_are_given) {
   gos_addr a[MOST];
   char text[64], want[64];

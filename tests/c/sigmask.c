@@ -42,3 +42,31 @@ TEST_RAW(programs_get_the_users_mask) {
   }
   CHECK_EQ(calls, 21);
 }
+
+/* raise() on a thread of the runtime waits until it takes signals; one for the process finds a thread that does. */
+static atomic_int came;
+static void comes(int sig) { (void)sig, came++; }
+static void nothing(void *arg) { (void)arg; }
+static void *raises(void *arg) {
+  bool deaf = blocked(SIGUSR1);
+  came = 0;
+  CHECK_EQ(raise(SIGUSR1), 0);
+  CHECK_EQ(came, !deaf);
+  gos_with_users_signals(nothing, NULL);
+  CHECK_EQ(came, 1);
+  CHECK_EQ(kill(getpid(), SIGUSR1), 0);
+  while (came < 2) sched_yield();
+  *(int *)arg += deaf;
+  return NULL;
+}
+static void raiser(void *arg) { CHECK_EQ(gos_blocking(raises, arg, NULL), GOS_OK); }
+TEST_RAW(raised_on_a_thread_of_the_runtime) {
+  int n = 0;
+  CHECK_EQ(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = comes}, NULL), 0);
+  CHECK_EQ(gos_init(NULL), GOS_OK);
+  while (!n) { /* until it was one that is deaf */
+    gos_g *g = spawn(raiser, &n);
+    while (gos_g_alive(g)) sched_yield(); /* main stays on its thread */
+    finish(g);
+  }
+}

@@ -1,8 +1,7 @@
-// ctest: not-in=thread,arm64
+// ctest: not-in=arm64
 // ctest: timeout=60
 /* Signals as values of channels.
- * (qemu-user lacks the last real-time signals; under ThreadSanitizer, which delivers signals later, one in some
- * hundred runs does not end: not understood yet.)
+ * (qemu-user lacks the last real-time signals.)
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <pthread.h>
@@ -36,9 +35,11 @@ TEST(one_signal) {
 }
 
 TEST(an_unbuffered_channel_gets_it_while_somebody_waits) {
-  gos_chan *c = make(0);
+  gos_chan *c = make(0), *after = make(1);
   notify(c, SIGUSR1);
+  notify(after, SIGUSR1);
   send(SIGUSR1); /* lost */
+  CHECK_EQ(next(after), SIGUSR1);
   int v;
   CHECK_EQ(gos_chan_recv_dl(c, &v, gos_now() + 1), GOS_TIMEDOUT);
   for (;;) {
@@ -182,6 +183,7 @@ TEST(a_closed_channel_is_no_harm) {
   CHECK_EQ(gos_signal_reset(NULL, 0), GOS_OK);
 }
 
+#if !TEST_TSAN /* it leaves a thread with all signals blocked when one comes while it hands over another */
 /* ---- storms ---------------------------------------------------------------------------- */
 static _Atomic bool enough;
 static _Atomic long got;
@@ -226,6 +228,7 @@ TEST(storm) {
   }
   finish(a);
 }
+#endif
 
 #if !TEST_TSAN /* it allows no new threads in the child of a threaded process */
 TEST(fork_keeps_what_was_asked_for) {

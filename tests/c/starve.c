@@ -53,9 +53,24 @@ static void let_go(int kind) {
 /* ---- what becomes ready ---------------------------------------------------------------------- */
 static int rounds(int kind) { return kind == SPIN ? (int)scaled(5) : (int)scaled(100); }
 
-/* Started by a thread from outside: it stands in the global queue. */
 static atomic_long ran;
 static void counts(void *arg) { (void)arg, ran++; }
+
+/* All kinds in turn: beside each a thread from outside makes something run, so many times. */
+static void from_outside(void *(*outside)(void *)) {
+  for (int kind = 0; kind < BUSY_KINDS; kind++) {
+    pthread_t t;
+    int n = rounds(kind);
+    long before = ran;
+    keep_busy(kind);
+    CHECK_EQ(pthread_create(&t, NULL, outside, &n), 0);
+    while (ran < before + n) gos_gosched();
+    let_go(kind);
+    pthread_join(t, NULL);
+  }
+}
+
+/* Started: it stands in the global queue. */
 static void *starts_them(void *arg) {
   for (int i = 0; i < *(int *)arg; i++) {
     long before = ran;
@@ -64,20 +79,9 @@ static void *starts_them(void *arg) {
   }
   return NULL;
 }
-TEST(started_from_outside) {
-  for (int kind = 0; kind < BUSY_KINDS; kind++) {
-    pthread_t t;
-    int n = rounds(kind);
-    long before = ran;
-    keep_busy(kind);
-    CHECK_EQ(pthread_create(&t, NULL, starts_them, &n), 0);
-    while (ran < before + n) gos_gosched();
-    let_go(kind);
-    pthread_join(t, NULL);
-  }
-}
+TEST(started_from_outside) { from_outside(starts_them); }
 
-/* Woken by a thread from outside. */
+/* Woken. */
 static gos_chan *question, *answer;
 static void answers(void *arg) {
   (void)arg;
@@ -94,16 +98,7 @@ static void *asks(void *arg) {
 TEST(woken_from_outside) {
   question = gos_chan_make(0, 0), answer = gos_chan_make(0, 0);
   gos_g *g = spawn(answers, NULL);
-  for (int kind = 0; kind < BUSY_KINDS; kind++) {
-    pthread_t t;
-    int n = rounds(kind);
-    long before = ran;
-    keep_busy(kind);
-    CHECK_EQ(pthread_create(&t, NULL, asks, &n), 0);
-    while (ran < before + n) gos_gosched();
-    let_go(kind);
-    pthread_join(t, NULL);
-  }
+  from_outside(asks);
   gos_chan_close(question);
   finish(g);
   gos_chan_release(question), gos_chan_release(answer);
@@ -113,10 +108,8 @@ TEST(woken_from_outside) {
 static int fd[2];
 static void reads(void *arg) {
   char byte;
-  for (int i = 0; i < *(int *)arg; i++) {
-    CHECK_EQ(gos_read(fd[0], &byte, 1, GOS_FOREVER), 1);
-    ran++;
-  }
+  (void)arg;
+  while (gos_read(fd[0], &byte, 1, GOS_FOREVER) == 1) ran++;
 }
 static void *writes(void *arg) {
   for (int i = 0; i < *(int *)arg; i++) {
@@ -128,18 +121,12 @@ static void *writes(void *arg) {
 }
 TEST(woken_by_a_descriptor) {
   CHECK_EQ(gos_pipe(fd), GOS_OK);
-  for (int kind = 0; kind < BUSY_KINDS; kind++) {
-    pthread_t t;
-    int n = rounds(kind);
-    gos_g *g = spawn(reads, &n);
-    until_parked(g, "IO wait");
-    keep_busy(kind);
-    CHECK_EQ(pthread_create(&t, NULL, writes, &n), 0);
-    finish(g);
-    let_go(kind);
-    pthread_join(t, NULL);
-  }
-  gos_close(fd[0]), gos_close(fd[1]);
+  gos_g *g = spawn(reads, NULL);
+  until_parked(g, "IO wait");
+  from_outside(writes);
+  gos_close(fd[1]);
+  finish(g);
+  gos_close(fd[0]);
 }
 
 /* Woken by its timer; started by one. */

@@ -320,6 +320,27 @@ describe("a shared channel", function()
     for i = 1, 4 do assert.is_true((workers[i]:join())) end
     assert.are.same({ nil, "empty" }, { results:try_recv() })
   end)
+  it("carries every size both ways, hundreds at a time", function() -- their memory goes round
+    local out, back = gos.chan(200), gos.chan(200)
+    local echo = gos.isolate(function()
+      local kept = {}
+      for v in out do -- in two halves, so that each state has many of them
+        kept[#kept + 1] = v
+        if #kept == 100 then
+          for _, k in ipairs(kept) do back:send(k) end
+          kept = {}
+        end
+      end
+    end)
+    for _, size in ipairs { 1, 60, 90, 100, 200, 1000, 4000, 10000, 100000, 200000 } do
+      for _ = 1, 2 do
+        for i = 1, 200 do out:send(string.char(i):rep(size)) end
+        for i = 1, 200 do assert.is_true(back:recv() == string.char(i):rep(size)) end
+      end
+    end
+    out:close()
+    assert.is_true((echo:join()))
+  end)
   it("values nobody received are freed with it", function()
     local before
     for round = 1, 3 do

@@ -907,3 +907,12 @@ def test_exit_with_waiters(program):
         runtime.gosched()
     """)
     assert r.code == 0 and not r.err, r
+
+
+def test_merges_of_the_same_are_searched_once():
+    x = y = context.with_value("k", 1)
+    for _ in range(60):
+        x, y = context.merge(x, y), context.merge(y, x)
+    assert x.value("none") is None and x.value("k") == y.value("k") == 1
+    v = context.with_value("w", 2)
+    assert context.merge(context.merge(x, x), v).value("w") == 2

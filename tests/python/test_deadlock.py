@@ -114,3 +114,57 @@ def test_many_parked(program):
         timeout=30,
     )
     assert r.code == 0 and int(r.out) >= 1, r
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("Chan().recv()", "chan receive"),
+        ("aio.run(Chan().arecv())", "chan receive"),
+        ("aio.run(asyncio.Event().wait())", "chan receive"),
+        ("select(awaiting(asyncio.Event().wait()))", "select"),
+    ],
+)
+def test_event_loop_that_only_goroutines_can_wake(program, code, reason):
+    r = program(
+        f"""
+        import asyncio
+        from gossamer import *
+        from gossamer import aio
+        print(aio.run(asyncio.sleep(0, 3)))
+        try:
+            {code}
+        except Deadlock as e:
+            print(e.report)
+        print("went on", aio.run(asyncio.sleep(0.001, 4)), aio.run(aio.wrap(lambda: 5)()))
+        """,
+        timeout=30,
+    )
+    assert r.code == 0 and r.out.startswith("3\n") and r.out.endswith("went on 4 5\n"), r
+    assert "all goroutines are asleep - deadlock!" in r.out and "(asyncio)" in r.out and reason in r.out
+
+
+@pytest.mark.parametrize(
+    "wakes",
+    [
+        "threading.Timer(0.3, lambda: loop.call_soon_threadsafe(done.set)).start()",
+        "loop.call_later(0.3, done.set)",
+        "loop.run_in_executor(None, time.sleep, 0.3).add_done_callback(lambda _: done.set())",
+        "a, b = socket.socketpair(); loop.add_reader(a, done.set); subprocess.Popen(['sleep', '0.3'], stdout=b); b.close()",
+    ],
+)
+def test_event_loop_that_something_else_can_wake(program, wakes):
+    r = program(
+        f"""
+        import asyncio, socket, subprocess, threading, time
+        from gossamer import aio
+        async def main():
+            done, loop = asyncio.Event(), asyncio.get_running_loop()
+            {wakes}
+            await done.wait()
+            return 6
+        print(aio.run(main()))
+        """,
+        timeout=30,
+    )
+    assert r.code == 0 and r.out == "6\n", r

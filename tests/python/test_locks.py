@@ -478,15 +478,20 @@ def test_weighted_bad_input():
 
 
 def test_weighted_limits():
-    sem, inside, most = Weighted(3), 0, 0
+    sem, m, inside, most = Weighted(3), Mutex(), 0, 0
+
+    def count(n):
+        nonlocal inside, most
+        with m:
+            inside += n
+            most = max(most, inside)
 
     def work():
-        nonlocal inside, most
         with sem.hold():
-            inside += 1
-            most = max(most, inside)
-            runtime.gosched()
-            inside -= 1
+            count(1)
+            while most < 3:
+                runtime.gosched()
+            count(-1)
 
     for g in [go(work) for _ in range(50)]:
         g.join()

@@ -198,3 +198,24 @@ def test_memory_does_not_grow(program):
         timeout=60,
     )
     assert r.code == 0 and int(r.out) < 2 << 20, r
+
+
+def test_the_collector_sees_only_what_may_refer_back(settle):
+    ch = Chan()
+    parked = go(ch.recv)
+    settle(parked)
+    assert not gc.is_tracked(parked)
+    ch.send([])
+    parked.join()
+    assert gc.is_tracked(parked)
+
+    kept, done = [], go(lambda: None)
+    done.join()
+    assert not gc.is_tracked(done)
+    kept.append(go(lambda: kept))  # reused memory: a cycle through the result
+    assert kept[0].join() is kept and gc.is_tracked(kept[0])
+    failed = go(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        failed.join()
+    assert gc.is_tracked(failed)
+    del failed

@@ -4,7 +4,7 @@
 import pickle
 
 import pytest
-from gossamer import Chan, Goroutine, go
+from gossamer import Canceled, Chan, Goroutine, go, runtime
 from gossamer.singleflight import Group, Result
 
 
@@ -104,3 +104,59 @@ def test_keys():
         group.do([], int)
     with pytest.raises(TypeError):
         pickle.dumps(group)
+
+
+def test_goexit_ends_all_who_share(settle):
+    group, ch, ended, after = Group(), Chan(), [], []
+
+    def work():
+        ch.recv_ok()
+        runtime.goexit()
+
+    def ask(i):
+        try:
+            group.do("k", work)
+            after.append(i)
+        except BaseException as e:  # it unwinds, as goexit() does anywhere
+            ended.append(type(e).__name__)
+            raise
+
+    gs = [go(ask, i) for i in range(5)]
+    settle(*gs)
+    assert waiting(gs)
+    out = group.do_chan("k", work)
+    ch.close()
+    assert [g.join() for g in gs] == [None] * 5
+    assert ended == ["_Goexit"] * 5 and after == []
+    result = out.recv()
+    assert result.value is None and isinstance(result.error, Canceled) and result.shared
+    assert group.do("k", lambda: "again") == ("again", False)
+
+
+def test_goexit_alone():
+    group = Group()
+    assert go(group.do, "k", runtime.goexit).join() is None
+    result = group.do_chan("k", runtime.goexit).recv()
+    assert isinstance(result.error, Canceled) and not result.shared
+
+
+def test_goexit_while_main_shares(program):
+    r = program(
+        """
+        from gossamer import *
+        from gossamer.singleflight import Group
+        group, ch = Group(), Chan()
+        def work():
+            ch.recv()
+            runtime.goexit()
+        go(group.do, "k", work)
+        runtime.gosched()
+        go(ch.send, 1)
+        try:
+            group.do("k", work)
+        except Deadlock as e:
+            print(e.report)
+        """,
+        timeout=30,
+    )
+    assert r.code == 0 and "goroutine 1 [chan receive (nil chan)]" in r.out, r

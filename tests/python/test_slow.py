@@ -74,6 +74,23 @@ runtime.set_slow(None)
     assert r.out == "deadlock\n" and r.code == 0, r
 
 
+def test_off_is_off(program):
+    """The thread that looks may start when it is over."""
+    r = program(
+        PROLOGUE
+        + """
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+for _ in range(100):
+    runtime.set_slow(10, hook)
+    runtime.set_slow(None)
+end = time.thread_time() + 0.3
+compute(lambda: time.thread_time() > end)
+print(seen)
+"""
+    )
+    assert r.out == "[]\n" and not r.err, r
+
+
 @pytest.mark.parametrize("bad", [("x",), (-1,), (0,), (1, 2), ()])
 def test_bad_arguments(bad):
     with pytest.raises((TypeError, ValueError)):

@@ -70,9 +70,10 @@ typedef struct gos_host {
   void (*site)(void *u, void *arg, char *buf, size_t n);
 } gos_host;
 
-/* [lock] Makes the calling thread the realm's home thread and its main goroutine.
+/* [lock] Makes the calling thread the realm's home thread and its main goroutine. It may have been that of
+   another realm which its main goroutine has closed: that one's goroutines stay parked for ever.
    NULL and *err: GOS_NOMEM, GOS_SYS(errno), or GOS_PERM when this thread already runs
-   goroutines of another realm. */
+   goroutines of another realm, or of C. */
 gos_realm *gos_realm_new(const gos_host *h, int *err);
 /* [lock] Before the host's lock and states go away: no further hand-off, no monitor
    callback; parked goroutines stay parked for ever. Threads of the realm that are idle
@@ -127,6 +128,8 @@ bool gos_chan_confined(gos_chan *c);
 /* [lock] Calls f for each value in a confined channel and of each goroutine that waits to send one: f may
    change it in place. Stops when f gives something else than 0, which is the result. */
 int gos_chan_each(gos_chan *c, int (*f)(void *u, void *elem), void *u);
+/* [lock] The same for the values in the channel alone. f must not use the channel. */
+int gos_chan_buffered(gos_chan *c, int (*f)(void *u, void *elem), void *u);
 /* [lock] The channel is not confined any more: from here on any goroutine or thread may use it. Who waits
    for it goes on waiting. GOS_OK; GOS_PERM: it is a timer's. */
 int gos_chan_share(gos_chan *c);

@@ -11,11 +11,7 @@
  * Floating-point control (rounding, masked exceptions) belongs to the context, the sticky
  * exception flags do not. The x87 word is slow to read, half of a switch, so it is only
  * looked at where MXCSR is not as a program starts with it: what sets one sets both. */
-  .p2align 4
-  .globl gosi_switch
-  .hidden gosi_switch
-  .type gosi_switch, @function
-gosi_switch:
+.macro SWITCH jumps
   .cfi_startproc
   pushq %rbp
   pushq %rbx
@@ -38,6 +34,7 @@ gosi_switch:
   andl $0xffc0, %edx
   cmpl %edx, %ecx
   jne 3f
+4:
   addq $8, %rsp
   popq %r15
   popq %r14
@@ -45,27 +42,56 @@ gosi_switch:
   popq %r12
   popq %rbx
   popq %rbp
+  .if \jumps
+  popq %rcx
+  jmp *%rcx
+  .else
   ret
+  .endif
 2:
   fnstcw 4(%rsp)
   jmp 1b
 3:
   ldmxcsr (%rsp)
   cmpl $0x1f80, %edx
-  jne 4f
+  jne 5f
   movl $0x37f, 4(%rsp)
-4:
+5:
   fldcw 4(%rsp)
-  addq $8, %rsp
-  popq %r15
-  popq %r14
-  popq %r13
-  popq %r12
-  popq %rbx
-  popq %rbp
-  ret
+  jmp 4b
   .cfi_endproc
+.endm
+
+  .p2align 4
+  .globl gosi_switch
+  .hidden gosi_switch
+  .type gosi_switch, @function
+gosi_switch:
+  SWITCH 0
   .size gosi_switch, .-gosi_switch
+
+/* The same, but goes on by a jump: see JUMPS_BACK in base.h. */
+  .p2align 4
+  .globl gosi_jump
+  .hidden gosi_jump
+  .type gosi_jump, @function
+gosi_jump:
+  SWITCH 1
+  .size gosi_jump, .-gosi_jump
+
+/* What stands in the place of `ret` in a function with JUMPS_BACK. The name is gcc's. */
+  .p2align 4
+  .globl __x86_return_thunk
+  .hidden __x86_return_thunk
+  .type __x86_return_thunk, @function
+__x86_return_thunk:
+  .cfi_startproc
+  popq %rcx
+  .cfi_adjust_cfa_offset -8
+  .cfi_register rip, rcx
+  jmp *%rcx
+  .cfi_endproc
+  .size __x86_return_thunk, .-__x86_return_thunk
 
 /* First code of a fresh context: r12(r13). Debuggers and unwinders stop here. */
   .p2align 4

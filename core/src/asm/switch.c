@@ -1,7 +1,30 @@
 /* Fresh contexts, and the sanitizers' view of a switch. L1.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "asm/switch.h"
+#include <poll.h>
+#include <signal.h>
 #include "os/os.h"
+
+#if GOSI_TSAN
+/* ThreadSanitizer keeps a signal with the context that runs when it comes, until that context's next call into libc. One
+   that parks first would keep it for ever: none comes around a switch, and what has come is handed over before it. */
+static _Thread_local bool held;
+static _Thread_local sigset_t mask; /* before */
+
+static NO_SANITIZE NOINLINE void hold_signals(void) {
+  sigset_t all, was;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &was);
+  if (!held) mask = was;
+  held = true;
+}
+/* By the thread that continues, not the one that left: nothing of it may be kept across the switch. */
+static NO_SANITIZE NOINLINE void let_signals(void) {
+  if (!held) return;
+  held = false;
+  pthread_sigmask(SIG_SETMASK, &mask, NULL);
+}
+#endif
 
 void gosi_context_make(gosi_context *c, char *lo, char *top, void (*fn)(void *), void *arg) {
   uintptr_t *sp = (uintptr_t *)((uintptr_t)top & ~(uintptr_t)15);
@@ -50,6 +73,11 @@ void gosi_context_make(gosi_context *c, char *lo, char *top, void (*fn)(void *),
 
 void gosi_context_entered(gosi_context *c) {
   (void)c;
+#if GOSI_TSAN
+  hold_signals();
+  poll(NULL, 0, 0); /* the first call that may block makes room for signals: one that came meanwhile would be lost */
+  let_signals();
+#endif
 #if GOSI_ASAN
   __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
 #endif
@@ -84,9 +112,13 @@ NO_SANITIZE NOINLINE void gosi_context_switch(gosi_context *from, gosi_context *
   __sanitizer_start_switch_fiber(dying ? NULL : &fake, to->lo, to->size);
 #endif
 #if GOSI_TSAN
+  hold_signals();
   __tsan_switch_to_fiber(to->tsan, GOSI_NOSYNC); /* 1: no synchronization */
 #endif
   gosi_switch(&from->sp, &to->sp);
+#if GOSI_TSAN
+  let_signals();
+#endif
 #if GOSI_ASAN
   __sanitizer_finish_switch_fiber(fake, NULL, NULL);
 #endif

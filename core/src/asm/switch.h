@@ -27,6 +27,7 @@ typedef struct gosi_context {
 } gosi_context;
 
 void gosi_switch(void **save, void **load);
+void gosi_jump(void **save, void **load);
 void gosi_start(void);
 
 /* Leaves from and continues to. dying: from never runs again. */
@@ -38,6 +39,14 @@ ALWAYS_INLINE void gosi_context_switch(gosi_context *from, gosi_context *to, boo
   gosi_switch(&from->sp, &to->sp);
 }
 #endif
+/* The same between C's own goroutines, which go on by jumps. */
+ALWAYS_INLINE void gosi_context_jump(gosi_context *from, gosi_context *to) {
+#if GOSI_JUMPS
+  gosi_jump(&from->sp, &to->sp);
+#else
+  gosi_context_switch(from, to, false);
+#endif
+}
 /* Makes c start as fn(arg) on the stack [lo, top); top is aligned down as the ABI says. */
 void gosi_context_make(gosi_context *c, char *lo, char *top, void (*fn)(void *), void *arg);
 /* Must be the first thing fn does. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#define GOS_NO_INLINE /* the library defines what the header would inline */
 #include "gossamer.h"
 
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -89,6 +90,22 @@
 #define GOSI_STACK_GONE(lo, n) __asan_unpoison_memory_region((lo), (n))
 #else
 #define GOSI_STACK_GONE(lo, n) ((void)0)
+#endif
+
+/* Of a function that may switch goroutines on its way: it returns by an indirect jump. The CPU predicts a return
+   from the calls before it, which were another goroutine's; a jump by where it went the last times. Everything
+   between the switch (gosi_jump) and the user has it, or the rest is off by one: so not what a host language
+   calls, whose own deep returns would be, too. An unbuffered message at one P: 46 -> 28 ns. */
+#if defined(__has_attribute) && defined(__x86_64__) && !defined(__code_model_large__) && !GOSI_TSAN && !GOSI_ASAN &&   \
+    !defined(GOSSAMER_EXPLORE)
+#if __has_attribute(function_return)
+#define GOSI_JUMPS 1
+#define JUMPS_BACK __attribute__((function_return("thunk-extern")))
+#endif
+#endif
+#ifndef JUMPS_BACK
+#define GOSI_JUMPS 0
+#define JUMPS_BACK
 #endif
 
 /* For a broken invariant of ours, never for a user's mistake: prints and aborts. */

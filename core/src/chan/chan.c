@@ -11,11 +11,11 @@
 #include <stdlib.h>
 
 /* ---- life ----------------------------------------------------------------------------- */
-gos_chan *gosi_chan_new(gos_realm *home, size_t elem, size_t cap) {
+gos_chan *gosi_chan_new_with(gos_realm *home, size_t elem, size_t cap, size_t more) {
   size_t ring;
-  if (elem > INT32_MAX || __builtin_mul_overflow(elem, cap, &ring) || ring > PTRDIFF_MAX - sizeof(gos_chan))
+  if (elem > INT32_MAX || __builtin_mul_overflow(elem, cap, &ring) || ring > PTRDIFF_MAX - sizeof(gos_chan) - more)
     return NULL;
-  gos_chan *c = malloc(sizeof *c + ring);
+  gos_chan *c = malloc(sizeof *c + ring + more);
   if (!c) return NULL;
   memset(c, 0, sizeof *c);
   c->cap = cap;
@@ -24,6 +24,7 @@ gos_chan *gosi_chan_new(gos_realm *home, size_t elem, size_t cap) {
   c->refs = 1;
   return c;
 }
+gos_chan *gosi_chan_new(gos_realm *home, size_t elem, size_t cap) { return gosi_chan_new_with(home, elem, cap, 0); }
 
 gos_chan *gos_chan_make(size_t elem, size_t cap) { return gosi_chan_new(NULL, elem, cap); }
 gos_chan *gos_realm_chan(gos_realm *r, size_t elem, size_t cap) { return gosi_chan_new(r, elem, cap); }
@@ -34,7 +35,8 @@ gos_chan *gos_chan_retain(gos_chan *c) {
 }
 
 void gos_chan_release(gos_chan *c) {
-  if (!c || gosi_sub(&c->refs, 1u) != 1) return;
+  if (!c || (gosi_load_acquire(&c->refs) != 1 && gosi_sub(&c->refs, 1u) != 1))
+    return; /* nobody but us has it: nobody can add */
   if (c->on_free) c->on_free(c->on_free_u);
   while (c->dtor && c->count) {
     c->count--;
@@ -91,7 +93,7 @@ int gosi_chan_try_send_locked(gos_chan *c, const void *v, gosi_waiter **wake) { 
 int gosi_chan_try_recv_locked(gos_chan *c, void *out, gosi_waiter **wake) { return try_recv(c, out, wake); }
 
 /* ---- waiting ---------------------------------------------------------------------------------- */
-NOINLINE int gosi_wait_for_nothing(gosi_m *m, unsigned reason, gos_ns deadline) {
+NOINLINE JUMPS_BACK int gosi_wait_for_nothing(gosi_m *m, unsigned reason, gos_ns deadline) {
   gos_g *g = m->cur;
   gosi_prepare(m, g, reason);
   if (gosi_arm_slow(g, deadline)) gosi_park(m);
@@ -122,7 +124,7 @@ ALWAYS_INLINE int wait_on(gosi_m *m, gos_chan *c, gosi_waitq *q, void *v, unsign
   return w->ok ? GOS_OK : GOS_CLOSED;
 }
 
-static NOINLINE int nil_wait(unsigned reason, gos_ns deadline) {
+static NOINLINE JUMPS_BACK int nil_wait(unsigned reason, gos_ns deadline) {
   if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
   int e = gosi_wait_for_nothing(gosi_enter(), reason, deadline);
   gosi_leave();
@@ -130,7 +132,7 @@ static NOINLINE int nil_wait(unsigned reason, gos_ns deadline) {
 }
 
 /* The lock is held on entry. */
-static NOINLINE int send_locked(gosi_m *m, gos_chan *c, const void *v, gos_ns deadline) {
+ALWAYS_INLINE int send_in(gosi_m *m, gos_chan *c, const void *v, gos_ns deadline) {
   gosi_waiter *wake = NULL;
   int e = try_send(c, v, &wake);
   if (e == GOS_WOULDBLOCK && deadline != GOS_NOW) {
@@ -143,7 +145,7 @@ static NOINLINE int send_locked(gosi_m *m, gos_chan *c, const void *v, gos_ns de
   gosi_leave_m(m);
   return e;
 }
-static NOINLINE int recv_locked(gosi_m *m, gos_chan *c, void *out, gos_ns deadline) {
+ALWAYS_INLINE int recv_in(gosi_m *m, gos_chan *c, void *out, gos_ns deadline) {
   gosi_waiter *wake = NULL;
   int e = try_recv(c, out, &wake);
   if (e == GOS_WOULDBLOCK && deadline != GOS_NOW) {
@@ -156,18 +158,31 @@ static NOINLINE int recv_locked(gosi_m *m, gos_chan *c, void *out, gos_ns deadli
   gosi_leave_m(m);
   return e;
 }
+/* Twice: a host's language returns, C jumps back. */
+static NOINLINE int send_confined(gosi_m *m, gos_chan *c, const void *v, gos_ns deadline) {
+  return send_in(m, c, v, deadline);
+}
+static NOINLINE int recv_confined(gosi_m *m, gos_chan *c, void *out, gos_ns deadline) {
+  return recv_in(m, c, out, deadline);
+}
+static NOINLINE JUMPS_BACK int send_locked(gosi_m *m, gos_chan *c, const void *v, gos_ns deadline) {
+  return send_in(m, c, v, deadline);
+}
+static NOINLINE JUMPS_BACK int recv_locked(gosi_m *m, gos_chan *c, void *out, gos_ns deadline) {
+  return recv_in(m, c, out, deadline);
+}
 
-static NOINLINE int send_slow(gos_chan *c, const void *v, gos_ns deadline) {
+static NOINLINE JUMPS_BACK int send_slow(gos_chan *c, const void *v, gos_ns deadline) {
   if (!c) return nil_wait(WAIT_SEND_NIL, deadline);
   gosi_m *m = gosi_enter();
   gosi_chan_lock(c);
-  return send_locked(m, c, v, deadline);
+  return c->home ? send_confined(m, c, v, deadline) : send_locked(m, c, v, deadline);
 }
-static NOINLINE int recv_slow(gos_chan *c, void *out, gos_ns deadline) {
+static NOINLINE JUMPS_BACK int recv_slow(gos_chan *c, void *out, gos_ns deadline) {
   if (!c) return nil_wait(WAIT_RECV_NIL, deadline);
   gosi_m *m = gosi_enter();
   gosi_chan_lock(c);
-  return recv_locked(m, c, out, deadline);
+  return c->home ? recv_confined(m, c, out, deadline) : recv_locked(m, c, out, deadline);
 }
 
 /* A word into or out of a buffer that nobody waits for: no call on the way, so no register is saved. */
@@ -177,7 +192,7 @@ ALWAYS_INLINE int send_by(gos_chan *c, const void *v, gos_ns deadline) {
   if (unlikely(!m) || unlikely(!gosi_chan_trylock(c))) return send_slow(c, v, deadline);
   size_t n = c->count, last = c->last;
   if (c->elem != sizeof(uint64_t) || n == c->cap || c->receivers.head || unlikely(c->closed))
-    return send_locked(m, c, v, deadline);
+    return c->home ? send_confined(m, c, v, deadline) : send_locked(m, c, v, deadline);
   memcpy(c->ring + last * sizeof(uint64_t), v, sizeof(uint64_t));
   c->last = ++last == c->cap ? 0 : last;
   gosi_store(&c->count, n + 1);
@@ -191,7 +206,7 @@ ALWAYS_INLINE int recv_by(gos_chan *c, void *out, gos_ns deadline) {
   if (unlikely(!m) || unlikely(!gosi_chan_trylock(c))) return recv_slow(c, out, deadline);
   size_t n = c->count, first = c->first;
   if (c->elem != sizeof(uint64_t) || n == 0 || c->senders.head || unlikely(!out))
-    return recv_locked(m, c, out, deadline);
+    return c->home ? recv_confined(m, c, out, deadline) : recv_locked(m, c, out, deadline);
   memcpy(out, c->ring + first * sizeof(uint64_t), sizeof(uint64_t));
   c->first = ++first == c->cap ? 0 : first;
   gosi_store(&c->count, n - 1);

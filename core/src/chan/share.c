@@ -9,13 +9,19 @@
 
 bool gos_chan_confined(gos_chan *c) { return c && c->home; }
 
-int gos_chan_each(gos_chan *c, int (*f)(void *u, void *elem), void *u) {
+int gos_chan_buffered(gos_chan *c, int (*f)(void *u, void *elem), void *u) {
   int e = 0;
   if (!c || !c->home) return 0;
   for (size_t i = 0, at = c->first; i < c->count && !e; i++) {
     e = f(u, c->ring + at * c->elem);
     if (++at == c->cap) at = 0;
   }
+  return e;
+}
+
+int gos_chan_each(gos_chan *c, int (*f)(void *u, void *elem), void *u) {
+  if (!c || !c->home) return 0;
+  int e = gos_chan_buffered(c, f, u);
   for (gosi_waiter *w = c->senders.head; w && !e; w = w->next) e = f(u, w->elem);
   return e;
 }

@@ -244,12 +244,25 @@ int gos_ctx_deadline(gos_ctx *x, gos_ns *t) {
   return d != GOS_FOREVER;
 }
 
+/* Has this search, whose number is *mine, been at c? What is above c has been searched then: c is its own way up
+   only once that is done. Another search may leave its number here meanwhile: then c is searched again. */
+static bool searched(gosi_merged *c, uint64_t *mine) {
+  static uint64_t searches;
+  if (!*mine) *mine = gosi_add(&searches, UINT64_C(1)) + 1;
+  if (gosi_load(&c->searched) == *mine) return true;
+  gosi_store(&c->searched, *mine);
+  return false;
+}
+
 void *gos_ctx_value(gos_ctx *x, const void *key) {
   gos_ctx *later[MERGES];
+  uint64_t mine = 0;
   for (int n = 0;;) {
     for (; x; x = x->parent) {
       if (x->kind == CTX_VALUE && ((value *)x)->key == key) return ((value *)x)->val;
-      if (x->kind == CTX_MERGE) later[n++] = ((gosi_merged *)x)->other;
+      if (x->kind != CTX_MERGE) continue;
+      if (searched((gosi_merged *)x, &mine)) break;
+      later[n++] = ((gosi_merged *)x)->other;
     }
     if (n == 0) return NULL;
     x = later[--n];

@@ -76,6 +76,7 @@ typedef struct gosi_merged {
   gosi_scope s;
   gos_ctx *other; /* the second parent */
   gosi_ctx_place second;
+  uint64_t searched; /* [any] by which search for a value last: gos_ctx_value */
 } gosi_merged;
 
 /* A scope that ends when something comes through c. */

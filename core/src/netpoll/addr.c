@@ -92,6 +92,7 @@ static NOINLINE int error_of(int eai) {
 static void *ask(void *arg) {
   question *q = arg;
   q->err = error_of(getaddrinfo(q->host[0] ? q->host : NULL, q->port, &q->hints, &q->found));
+  if (!q->err && !q->found) q->err = GOS_SYS(EHOSTUNREACH); /* it knows the name, and no address */
   return NULL;
 }
 static void asker(void *arg) {

@@ -28,6 +28,7 @@ static void forget_p(gosi_p *p) {
   p->link = NULL;
 }
 
+/* m: of the thread that forked; NULL: the runtime does not know it. */
 static void keep_realm(gos_realm *r, gosi_m *m) {
   r->visitors = r->watched = 0;
   if (r->closed == REALM_ENDED) return;
@@ -38,8 +39,9 @@ static void keep_realm(gos_realm *r, gosi_m *m) {
   r->handing = r->kicking = 0;
   gosi_timers_forget(&r->timers);
   gosi_realm_forget_stacks(r);
-  if (m->realm != r || m->foreign) {
-    r->closed = REALM_CLOSED; /* none of its goroutines lives */
+  if (!m || m->realm != r || m->foreign) { /* none of its goroutines lives */
+    r->closed = REALM_CLOSED;
+    r->ended = r->created;
     return;
   }
   if (m->locked != m->cur) m->locked = NULL;
@@ -96,6 +98,7 @@ static void in_child(void) {
     gosi_rt.nidle_ps++;
   }
   gosi_rt.foreign_ended = gosi_rt.foreign_created = 0;
+  for (gos_realm *r = gosi_rt.realms; r; r = r->link) keep_realm(r, m);
   if (!m) return;
   m->tid = gosi_os_tid();
   if (!m->foreign && !m->is_home) gosi_os_users_signals(); /* it is the only thread, or execs: somebody must get them */
@@ -110,7 +113,6 @@ static void in_child(void) {
     }
   }
   if (!m->foreign && m->cur) gosi_rt.main = m->cur;
-  for (gos_realm *r = gosi_rt.realms; r; r = r->link) keep_realm(r, m);
 }
 
 static void in_parent(void) { gosi_freeze_after_fork(false); }

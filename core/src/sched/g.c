@@ -169,13 +169,13 @@ void gosi_g_unref(gosi_gcache *c, gos_g *g) {
   if (gosi_load_acquire(&g->refs) == 1 || gosi_sub(&g->refs, 1u) == 1) g_free(c, g);
 }
 
-uint64_t gosi_g_next_id(gosi_p *p) {
-  if (!p) return gosi_add(&gosi_rt.next_id, 1) + 1;
-  if (p->id_next == p->id_end) {
-    p->id_next = gosi_add(&gosi_rt.next_id, ID_BATCH) + 1;
-    p->id_end = p->id_next + ID_BATCH;
+uint64_t gosi_g_next_id(gosi_ids *of) {
+  if (!of) return gosi_add(&gosi_rt.next_id, 1) + 1;
+  if (of->next == of->end) {
+    of->next = gosi_add(&gosi_rt.next_id, ID_BATCH) + 1;
+    of->end = of->next + ID_BATCH;
   }
-  return p->id_next++;
+  return of->next++;
 }
 
 gosi_extra *gosi_g_extra(gos_g *g) {

@@ -33,7 +33,7 @@ void gos_release(gos_g *g) {
   gosi_leave_m(m);
 }
 
-int gos_join(gos_g *g, gos_ns deadline) {
+JUMPS_BACK int gos_join(gos_g *g, gos_ns deadline) {
   if (!g) return GOS_INVAL;
   if (!gos_g_alive(g)) {
     gosi_hb_after(g);
@@ -86,7 +86,7 @@ int gos_interrupt(gos_g *g) {
   return GOS_OK;
 }
 
-void gos_gosched(void) {
+JUMPS_BACK void gos_gosched(void) {
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
   if (g->flags & GF_FOREIGN) {
@@ -98,7 +98,7 @@ void gos_gosched(void) {
   gosi_leave();
 }
 
-int gos_sleep(gos_ns d) {
+JUMPS_BACK int gos_sleep(gos_ns d) {
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
   if (d <= 0) {

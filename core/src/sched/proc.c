@@ -180,18 +180,18 @@ static NOINLINE gos_g *pick_slow(gosi_m *m, gosi_p *p, uint32_t tick) {
   return g;
 }
 /* runnext and the top of the pile may not starve the others: look there every 64th time. */
-ALWAYS_INLINE gos_g *pick(gosi_m *m, gosi_p *p) {
+ALWAYS_INLINE gos_g *pick_near(gosi_p *p) { /* NULL: pick_slow is next */
   gos_g *g = p->runnext;
   uint32_t tick = p->tick + 1;
   gosi_store(&p->tick, tick);
-  if (likely(tick & 63)) {
-    if (likely(g)) {
-      gosi_store(&p->runnext, (gos_g *)NULL);
-      return g;
-    }
-    if (likely((g = pile_get(p)))) return g;
-  }
-  return pick_slow(m, p, tick);
+  if (unlikely(!(tick & 63))) return NULL;
+  if (unlikely(!g)) return pile_get(p);
+  gosi_store(&p->runnext, (gos_g *)NULL);
+  return g;
+}
+ALWAYS_INLINE gos_g *pick(gosi_m *m, gosi_p *p) {
+  gos_g *g = pick_near(p);
+  return likely(g) ? g : pick_slow(m, p, p->tick);
 }
 
 static gos_g *global_batch(gosi_p *p) {
@@ -530,7 +530,7 @@ NOINLINE void gosi_reclaim(gosi_m *m) {
   gosi_store(&g->status, (uint8_t)G_RUNNABLE);
   m->cur = NULL;
   gosi_global_put(g, g, 1);
-  gosi_context_switch(&g->ctx, &m->g0, false);
+  gosi_context_jump(&g->ctx, &m->g0);
 }
 
 /* ---- running ------------------------------------------------------------------------------------------ */
@@ -577,7 +577,7 @@ static NOINLINE bool execute_slow(gosi_m *m, gosi_context *from, gos_g *g) {
     gosi_locked_give(m, g);
   } else { /* the P must not go before this thread has left from */
     m->next_g = g;
-    gosi_context_switch(from, &m->g0, false);
+    gosi_context_jump(from, &m->g0);
   }
   return true;
 }
@@ -594,12 +594,12 @@ void gosi_execute(gosi_m *m, gosi_context *from, gos_g *g) {
     gosi_store(&g->status, (uint8_t)G_RUNNABLE);
     m->cur = NULL;
     m->next_g = g;
-    gosi_context_switch(from, &m->g0, false);
+    gosi_context_jump(from, &m->g0);
     return;
   } else {
     gosi_context_settle(&g->ctx);
   }
-  gosi_context_switch(from, &g->ctx, false);
+  gosi_context_jump(from, &g->ctx);
 }
 
 void gosi_loop(gosi_m *m) {
@@ -619,33 +619,42 @@ void gosi_loop(gosi_m *m) {
   }
 }
 
-static void park(gosi_m *m, gos_g *g) {
-  if (unlikely(g->flags & (GF_FOREIGN | GF_LOCKED))) {
-    if (g->flags & GF_FOREIGN) {
-      gosi_foreign_park(m);
-    } else if (g->realm) {
-      gosi_realm_park(m);
-    } else { /* this thread runs no other */
-      m->cur = NULL;
-      gosi_context_switch(&g->ctx, &m->g0, false);
-    }
-    return;
-  }
-  if (unlikely(g->realm != NULL)) {
+static NOINLINE void park_oddly(gosi_m *m, gos_g *g) {
+  if (g->flags & GF_FOREIGN) {
+    gosi_foreign_park(m);
+  } else if (g->realm) {
     gosi_realm_park(m);
-    return;
+  } else { /* locked: this thread runs no other */
+    m->cur = NULL;
+    gosi_context_jump(&g->ctx, &m->g0);
   }
-  gos_g *n = pick(m, m->p);
+}
+static NOINLINE void park_for(gosi_m *m, gos_g *g, gos_g *n) {
+  if (!n) n = pick_slow(m, m->p, m->p->tick);
   if (n == g) { /* readied already */
     gosi_store(&g->status, (uint8_t)G_RUNNING);
-    return;
-  }
-  if (likely(n)) {
+  } else if (n) {
     gosi_execute(m, &g->ctx, n);
   } else {
     m->cur = NULL;
-    gosi_context_switch(&g->ctx, &m->g0, false);
+    gosi_context_jump(&g->ctx, &m->g0);
   }
+}
+/* The usual case on its own, without a call: no register is saved twice. */
+ALWAYS_INLINE void park(gosi_m *m, gos_g *g) {
+  if (unlikely(g->flags & (GF_FOREIGN | GF_LOCKED)) || unlikely(g->realm != NULL)) {
+    park_oddly(m, g);
+    return;
+  }
+  gos_g *n = pick_near(m->p);
+  if (unlikely(!n || n == g || !n->fiber || !gosi_load_acquire(&n->ctx.sp)) ||
+      unlikely(gosi_load(&n->flags) & (GF_LOCKED | GF_COLD))) {
+    park_for(m, g, n);
+    return;
+  }
+  m->cur = n;
+  gosi_store(&n->status, (uint8_t)G_RUNNING);
+  gosi_context_jump(&g->ctx, &n->ctx);
 }
 void gosi_park(gosi_m *m) {
   gos_g *g = m->cur;
@@ -700,7 +709,7 @@ static bool yield_to_others(gosi_m *m, gos_g *g) {
   if (!n && unlikely(p->id >= gosi_load(&gosi_rt.nprocs))) {
     gosi_global_put(g, g, 1);
     m->cur = NULL;
-    gosi_context_switch(&g->ctx, &m->g0, false);
+    gosi_context_jump(&g->ctx, &m->g0);
     return true;
   }
   if (!n && !(n = global_batch(p))) return false;
@@ -750,7 +759,7 @@ int gosi_spawn(gosi_m *m, const gos_go_options *o, void (*fn)(void *), void *arg
   g->cls = (uint8_t)cls;
   gosi_store(&g->site, site);
   gosi_store(&g->creator, me && !(me->flags & GF_FOREIGN) ? me->id : 0);
-  gosi_store(&g->id, gosi_g_next_id(p));
+  gosi_store(&g->id, gosi_g_next_id(p ? &p->ids : NULL));
   if (out) {
     gosi_store(&g->refs, 2u);
     *out = g;

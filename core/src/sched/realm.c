@@ -736,7 +736,8 @@ uint64_t gosi_realm_count(uint64_t *created, uint64_t *switches, uint64_t *hando
   for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
     if (gosi_load_acquire(&r->closed) == REALM_ENDED) continue;
     uint64_t started = gosi_load(&r->created) - gosi_load(&r->ended), not_yet = gosi_load(&r->promised);
-    live += 1 + (started > not_yet ? started - not_yet : 0); /* they may change meanwhile */
+    live += started > not_yet ? started - not_yet : 0; /* they may change meanwhile */
+    live += gosi_load(&r->main->status) != G_DEAD;
     *created += 1 + gosi_load(&r->created);
     *switches += gosi_load(&r->tick);
     *handoffs += gosi_load(&r->handoffs);
@@ -791,16 +792,37 @@ static void fill_in(gos_realm *r, const gos_host *h, unsigned cls, gosi_m *m, go
   gosi_store(&r->ended, (uint64_t)0);
 }
 
+static void drop_stacks(gos_realm *r) {
+  drop_fibers(r, true);
+  if (r->credits) gosi_stack_give_credits(r->cls, r->credits);
+  r->credits = 0;
+  gosi_stack_drop_cache();
+}
+
+/* The closed realm of which the running goroutine was the main one. NULL: there is none, or it is open. */
+static gos_realm *closed_home(const gosi_m *m) {
+  gos_realm *r = m ? m->realm : NULL;
+  return r && m == r->home && m->cur == r->main && gosi_load(&r->closed) == REALM_CLOSED ? r : NULL;
+}
+
+/* Its thread has another realm now. Its goroutines may still stand in queues, so it stays, with the thread's part in it. */
+static void leave_behind(gos_realm *r) {
+  if (!r->host.fiber_free) drop_stacks(r); /* else the host, which is gone, has a part in them */
+  gosi_store(&r->main->status, (uint8_t)G_DEAD);
+}
+
 gos_realm *gos_realm_new(const gos_host *h, int *err) {
   int e = GOS_OK;
   if (!h || h->size != sizeof *h) return set(err, GOS_INVAL), NULL;
-  if (gosi_tls_m && !gosi_tls_m->foreign) return set(err, GOS_PERM), NULL;
+  gosi_m *before = gosi_tls_m;
+  gos_realm *old = closed_home(before);
+  if (before && !before->foreign && !old) return set(err, GOS_PERM), NULL;
   int cls = gosi_stack_class(h->stack ? h->stack : 256 * 1024);
   if (cls < 0) return set(err, GOS_INVAL), NULL;
   if (gosi_load_acquire(&gosi_rt.started) != 2 && !gosi_runtime_start(NULL, false, &e)) return set(err, e), NULL;
   gosi_solo_end();
   gos_realm *r = take_spare();
-  gosi_m *m = gosi_tls_m ? gosi_tls_m : gosi_m_new();
+  gosi_m *m = before && !old ? before : gosi_m_new();
   gos_g *g = gosi_g_new(NULL);
   size_t size = HOME_LOOP_STACK * 4;
   /* All that may fail comes first: a thread that used C channels before stays the foreign one it is. */
@@ -809,7 +831,7 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   if (!lo || (h->thread_new && !state)) {
     if (lo) gosi_os_unmap(lo, size);
     if (g) gosi_g_unref(NULL, g);
-    if (m != gosi_tls_m) gosi_free(m);
+    if (m != before) gosi_free(m);
     if (r && r->listed)
       put_spare(r);
     else
@@ -835,10 +857,10 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   gosi_tls_m = m;
   gosi_stack_new_cache();
   gosi_lock_take(&gosi_rt.lock);
-  if (!gosi_rt.main) gosi_rt.main = g;
+  if (!gosi_rt.main || (old && gosi_rt.main == old->main)) gosi_rt.main = g;
   if (was_foreign) /* not before others see that its realm runs: it would count for nothing */
     gosi_rt.nforeign--;
-  else
+  else if (!old)
     gosi_rt.nthreads++;
   gosi_add(&gosi_rt.nrealms, 1);
   gosi_store_release(&r->closed, (uint32_t)REALM_OPEN);
@@ -848,6 +870,7 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
     gosi_store_release(&gosi_rt.realms, r); /* pairs with the loads above */
   }
   gosi_lock_drop(&gosi_rt.lock);
+  if (old) leave_behind(old);
   gosi_sysmon_start();
   return r;
 }
@@ -861,13 +884,6 @@ static void leave_alone(gos_realm *r) {
 void gos_realm_close(gos_realm *r) {
   gosi_store_seq(&r->closed, (uint32_t)REALM_CLOSED);
   leave_alone(r);
-}
-
-static void drop_stacks(gos_realm *r) {
-  drop_fibers(r, true);
-  if (r->credits) gosi_stack_give_credits(r->cls, r->credits);
-  r->credits = 0;
-  gosi_stack_drop_cache();
 }
 
 int gos_realm_end(gos_realm *r) {
@@ -956,7 +972,7 @@ static int fresh_g(gos_realm *r, const char *name, size_t stack, void (*fn)(void
   g->cls = (uint8_t)cls;
   gosi_store(&g->site, NULL);
   gosi_store(&g->creator, m && m->cur ? m->cur->id : 0);
-  gosi_store(&g->id, gosi_g_next_id(NULL));
+  gosi_store(&g->id, gosi_g_next_id(&r->ids));
   gosi_store(&r->created, r->created + 1);
   gosi_store(&g->ctx.sp, NULL);
   *out = g;

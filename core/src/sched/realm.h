@@ -23,6 +23,7 @@ struct gos_realm {
   int nrun;           /* [host] writes, [any] reads */
   gos_g *inbox;       /* [any] readied without the host's lock, last first */
   gosi_gcache gs;     /* [host] */
+  gosi_ids ids;       /* [host] */
   gosi_fiber *stacks; /* [host] with host state */
   int credits;        /* [host] */
   unsigned cls;

@@ -158,17 +158,17 @@ struct gos_g {
   int result;     /* why the wait ended: GOS_OK, GOS_TIMEDOUT, GOS_CANCELED, ... */
 
   uint64_t id, creator;
-  void *site;   /* return address of the gos_go call */
-  gos_ns since; /* roughly, when it began to wait */
+  void *site; /* return address of the gos_go call */
   gosi_extra *extra;
   gosi_defer *defers;
-  gosi_waiter *fired;
+  gosi_waitq joiners;
   gosi_lock lock;      /* guards joiners and the step to G_DEAD */
   uint8_t interrupted; /* gos_interrupt came between two waits */
   uint8_t ended;       /* the context it obeys ended between two waits */
 
   gosi_waiter w; /* for waits on a single queue; w.g is the goroutine itself, always */
-  gosi_waitq joiners;
+  gosi_waiter *fired;
+  gos_ns since; /* roughly, when it began to wait */
 
   gosi_timer timer; /* of a wait with a deadline */
 } __attribute__((aligned(CACHE_LINE)));
@@ -178,6 +178,11 @@ typedef struct gosi_gcache {
   gos_g *head, *batch;
   int n;
 } gosi_gcache;
+
+/* Numbers set aside, so that a shared counter is not touched for each goroutine. */
+typedef struct gosi_ids {
+  uint64_t next, end;
+} gosi_ids;
 
 /* ---- P --------------------------------------------------------------------------------- */
 enum { RING = GOSI_HARD ? 4 : 256, PILE = RING };
@@ -202,7 +207,7 @@ struct gosi_p {
   int nstacks, credits;
   uint32_t tick; /* switches; the monitor watches it */
   uint32_t polled;
-  uint64_t id_next, id_end;
+  gosi_ids ids;
   uint64_t slice_start, slice, contention; /* for the worth of a wake: see wake.h */
   int id;
   gosi_m *m;
@@ -359,8 +364,18 @@ SCHED_INLINE void gosi_leave_m(gosi_m *m) {
   gosi_store_release(&m->in_rt, (uint32_t)M_LEFT);
 #endif
 }
+/* gosi_self_m after anything that may have switched. */
+ALWAYS_INLINE gosi_m *gosi_self_again(void) {
+#if defined(__x86_64__) && !GOSI_NOSYNC && !GOSI_EXPLORE
+  gosi_m *m; /* read anew, whatever the compiler knows of it */
+  __asm__ volatile("movq gosi_tls_m@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(m)::"memory");
+  return m;
+#else
+  return gosi_self_m();
+#endif
+}
 /* After anything that may have switched. */
-ALWAYS_INLINE void gosi_leave(void) { gosi_leave_m(gosi_self_m()); }
+ALWAYS_INLINE void gosi_leave(void) { gosi_leave_m(gosi_self_again()); }
 
 /* Orders what other threads do between a plain store and a load, as their own fence would. */
 ALWAYS_INLINE void gosi_rt_barrier(void) {
@@ -398,7 +413,7 @@ SCHED_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason);
 /* Waits; on return the thread may be another one. What was armed for the wait (timer,
    queue place) is the caller's to undo. */
 void gosi_park(gosi_m *m);
-void gosi_yield(gosi_m *m, gos_g *g);
+JUMPS_BACK void gosi_yield(gosi_m *m, gos_g *g);
 /* g's wait is over (the caller has claimed it). Call without locks. */
 void gosi_ready(gosi_m *m, gos_g *g);
 /* The same for a goroutine of the realm whose host lock the caller holds. */
@@ -468,7 +483,7 @@ SCHED_INLINE void gosi_prepare(gosi_m *m, gos_g *g, unsigned reason) {
 gos_g *gosi_g_new(gosi_gcache *c); /* NULL: no memory; c NULL: from no cache */
 void gosi_g_unref(gosi_gcache *c, gos_g *g);
 void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g); /* dead: joiners woken, its own reference gone */
-uint64_t gosi_g_next_id(gosi_p *p);                      /* p NULL: from no P's batch */
+uint64_t gosi_g_next_id(gosi_ids *of);                   /* of NULL: none are set aside */
 gosi_extra *gosi_g_extra(gos_g *g);
 void gosi_g_run(gos_g *g); /* fn, then the deferred calls */
 void gosi_g_run_defers(gos_g *g);

@@ -214,7 +214,7 @@ static int select_once(gosi_m *m, struct sel *s, gos_ns deadline, bool ordered) 
   return GOS_WOULDBLOCK;
 }
 
-static int select_in(struct sel *s, gos_ns deadline, bool ordered) {
+static NOINLINE JUMPS_BACK int select_in(struct sel *s, gos_ns deadline, bool ordered) {
   int e;
   do {
     s->shared = s->nfds > 0;
@@ -244,7 +244,7 @@ ALWAYS_INLINE bool clearly_default(const gos_case *k) {
   return k->op == 0;
 }
 
-static NOINLINE int run_many(struct sel *s, gos_ns deadline, bool ordered) {
+static NOINLINE JUMPS_BACK int run_many(struct sel *s, gos_ns deadline, bool ordered) {
   size_t n = (size_t)s->n, k = (size_t)s->nfds;
   char *block = gosi_alloc(n * (sizeof *s->ws + sizeof *s->locks) + k * (sizeof *s->fds + sizeof *s->fd_case));
   if (!block) return GOS_NOMEM;
@@ -257,7 +257,7 @@ static NOINLINE int run_many(struct sel *s, gos_ns deadline, bool ordered) {
   gosi_free(block);
   return e;
 }
-static NOINLINE int run_few_fds(struct sel s, gos_ns deadline, bool ordered) {
+static NOINLINE JUMPS_BACK int run_few_fds(struct sel s, gos_ns deadline, bool ordered) {
   gosi_fdwait fds[FEW];
   int fd_case[FEW];
   s.fds = fds;
@@ -266,7 +266,7 @@ static NOINLINE int run_few_fds(struct sel s, gos_ns deadline, bool ordered) {
   return e ? e : select_in(&s, deadline, ordered);
 }
 
-static NOINLINE int run(gos_case *cases, int n, gos_ns deadline, bool ordered) {
+static NOINLINE JUMPS_BACK int run(gos_case *cases, int n, gos_ns deadline, bool ordered) {
   if (n < 0 || n > CASES_MAX || (n && !cases)) return GOS_INVAL;
   struct sel s = {.cases = cases, .n = n};
   for (int i = 0; i < n; i++) {

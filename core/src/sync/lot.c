@@ -27,7 +27,7 @@ static void put_front(gosi_waitq *q, gosi_waiter *w) {
 }
 
 /* On a result other than GOS_OK w may still be queued. */
-static int sleep_locked(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
+static JUMPS_BACK int sleep_locked(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
   gos_g *g = m->cur;
   w->g = g;
   w->mode = gosi_claim_mode(g, deadline);
@@ -38,7 +38,7 @@ static int sleep_locked(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reas
   return w->mode == CLAIM_NONE ? GOS_OK : gosi_disarm(g, deadline);
 }
 
-int gosi_lot_sleep(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
+JUMPS_BACK int gosi_lot_sleep(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
   int e = sleep_locked(m, b, w, reason, deadline);
   if (e) {
     gosi_guard_take(&b->lock);
@@ -48,7 +48,7 @@ int gosi_lot_sleep(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, g
   return e;
 }
 
-int gosi_lot_nap(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
+JUMPS_BACK int gosi_lot_nap(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos_ns deadline) {
   int e = sleep_locked(m, b, w, reason, deadline);
   if (e) {
     gosi_guard_take(&b->lock);
@@ -60,8 +60,8 @@ int gosi_lot_nap(gosi_m *m, gosi_bucket *b, gosi_waiter *w, unsigned reason, gos
   return e;
 }
 
-int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason,
-                  gos_ns deadline) {
+JUMPS_BACK int gosi_lot_wait(gosi_m *m, gosi_bucket *b, gosi_waiter *w, const void *key, bool front, unsigned reason,
+                             gos_ns deadline) {
   w->key = key;
   w->ok = false;
   if (front)

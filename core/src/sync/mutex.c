@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sync/lot.h"
 
-enum { FREE, HELD, WAITED_FOR, SPINS = 8 };
+enum { FREE, HELD = GOS_MUTEX_HELD_, WAITED_FOR, SPINS = 8 };
 static const gos_ns starving = 1000000;
 
 static bool spin(gos_mutex *mu) {
@@ -19,7 +19,7 @@ static bool spin(gos_mutex *mu) {
   return false;
 }
 
-static NOINLINE int lock_slow(gos_mutex *mu, gos_ns deadline, unsigned reason) {
+static NOINLINE JUMPS_BACK int lock_slow(gos_mutex *mu, gos_ns deadline, unsigned reason) {
   gosi_m *m = gosi_enter();
   int e = GOS_OK;
   gos_ns since = 0;
@@ -48,14 +48,18 @@ int gos_mutex_lock_dl(gos_mutex *mu, gos_ns deadline) {
   return deadline == GOS_NOW ? GOS_WOULDBLOCK : lock_slow(mu, deadline, WAIT_MUTEX);
 }
 
+JUMPS_BACK void gos_mutex_lock_slow(gos_mutex *mu) {
+  while (lock_slow(mu, GOS_FOREVER, WAIT_MUTEX)) {}
+}
+
 void gos_mutex_lock(gos_mutex *mu) {
   if (likely(gosi_cas(&mu->s, (uint32_t)FREE, (uint32_t)HELD))) return;
-  while (lock_slow(mu, GOS_FOREVER, WAIT_MUTEX)) {}
+  gos_mutex_lock_slow(mu);
 }
 
 int gos_mutex_trylock(gos_mutex *mu) { return gos_mutex_lock_dl(mu, GOS_NOW); }
 
-static NOINLINE int unlock_slow(gos_mutex *mu) {
+int gos_mutex_unlock_slow(gos_mutex *mu) {
   gosi_m *m = gosi_enter();
   gosi_bucket *b = gosi_lot_lock(mu);
   gosi_waiter *w = NULL;
@@ -74,5 +78,5 @@ static NOINLINE int unlock_slow(gos_mutex *mu) {
 }
 
 int gos_mutex_unlock(gos_mutex *mu) {
-  return likely(gosi_cas(&mu->s, (uint32_t)HELD, (uint32_t)FREE)) ? GOS_OK : unlock_slow(mu);
+  return likely(gosi_cas(&mu->s, (uint32_t)HELD, (uint32_t)FREE)) ? GOS_OK : gos_mutex_unlock_slow(mu);
 }

@@ -17,7 +17,15 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sync/lot.h"
 
-enum { CLAIMED = 1, DRAINING = 2, ASLEEP = 4, QUEUED = 8, FLAGS = 15, READER = 16, SPINS = 4 };
+enum {
+  CLAIMED = GOS_RW_CLAIMED_,
+  DRAINING = 2,
+  ASLEEP = GOS_RW_ASLEEP_,
+  QUEUED = 8,
+  FLAGS = 15,
+  READER = GOS_RW_READER_,
+  SPINS = 4
+};
 static const gos_ns starving = 1000000;
 
 ALWAYS_INLINE const void *readers(gos_rwmutex *rw) { return rw; }
@@ -63,7 +71,7 @@ static bool reader_spin(gos_rwmutex *rw) {
   return false;
 }
 
-static NOINLINE int rlock_slow(gos_rwmutex *rw, gos_ns deadline) {
+static NOINLINE JUMPS_BACK int rlock_slow(gos_rwmutex *rw, gos_ns deadline) {
   if (reader_spin(rw)) return GOS_OK;
   gosi_m *m = gosi_enter();
   gosi_bucket *b = gosi_lot_lock(rw);
@@ -83,13 +91,13 @@ static NOINLINE int rlock_slow(gos_rwmutex *rw, gos_ns deadline) {
   return e;
 }
 
-static NOINLINE void rlock_late(gos_rwmutex *rw) { /* apart, so that the fast path saves no registers */
+JUMPS_BACK void gos_rwmutex_rlock_slow(gos_rwmutex *rw) { /* apart, so that the fast path saves no registers */
   leave(rw);
   while (rlock_slow(rw, GOS_FOREVER)) {}
 }
 
 void gos_rwmutex_rlock(gos_rwmutex *rw) {
-  if (unlikely(!came_in(rw))) rlock_late(rw);
+  if (unlikely(!came_in(rw))) gos_rwmutex_rlock_slow(rw);
 }
 
 int gos_rwmutex_tryrlock(gos_rwmutex *rw) {
@@ -105,7 +113,7 @@ int gos_rwmutex_rlock_dl(gos_rwmutex *rw, gos_ns deadline) {
   return rlock_slow(rw, deadline);
 }
 
-static NOINLINE int runlock_slow(gos_rwmutex *rw, uint32_t was) {
+int gos_rwmutex_runlock_slow(gos_rwmutex *rw, uint32_t was) {
   if (was >= READER) {
     if (was < 2 * READER) wake_claimer(rw);
     return GOS_OK;
@@ -118,7 +126,7 @@ static NOINLINE int runlock_slow(gos_rwmutex *rw, uint32_t was) {
 
 int gos_rwmutex_runlock(gos_rwmutex *rw) {
   uint32_t was = gosi_sub(&rw->s, (uint32_t)READER);
-  return likely(was >= READER && !(was & ASLEEP)) ? GOS_OK : runlock_slow(rw, was);
+  return likely(was >= READER && !(was & ASLEEP)) ? GOS_OK : gos_rwmutex_runlock_slow(rw, was);
 }
 
 /* ---- writers ---------------------------------------------------------------------------------- */
@@ -137,7 +145,7 @@ static bool writer_spin(gos_rwmutex *rw) {
 }
 
 /* Until CLAIMED is ours. */
-static int get_claim(gos_rwmutex *rw, gos_ns deadline) {
+static JUMPS_BACK int get_claim(gos_rwmutex *rw, gos_ns deadline) {
   gosi_m *m = gosi_self_m();
   gos_ns since = 0;
   for (bool woken = false; woken || !writer_spin(rw); woken = true) {
@@ -180,7 +188,7 @@ static gos_g *end_claim(gos_rwmutex *rw, gosi_bucket *b) {
 }
 
 /* The claim is ours: until the readers have left. */
-static int drain(gos_rwmutex *rw, gos_ns deadline) {
+static JUMPS_BACK int drain(gos_rwmutex *rw, gos_ns deadline) {
   for (int i = can_spin() ? SPINS : 1;;) {
     uint32_t v = gosi_load_acquire(&rw->s);
     if (!(v & DRAINING)) return GOS_OK;
@@ -210,7 +218,7 @@ static int drain(gos_rwmutex *rw, gos_ns deadline) {
   return e;
 }
 
-static NOINLINE int lock_slow(gos_rwmutex *rw, gos_ns deadline) {
+static NOINLINE JUMPS_BACK int lock_slow(gos_rwmutex *rw, gos_ns deadline) {
   gosi_enter();
   int e = get_claim(rw, deadline);
   if (!e) e = drain(rw, deadline);
@@ -229,15 +237,15 @@ int gos_rwmutex_lock_dl(gos_rwmutex *rw, gos_ns deadline) {
   return deadline == GOS_NOW ? gos_rwmutex_trylock(rw) : lock_slow(rw, deadline);
 }
 
-static NOINLINE void lock_late(gos_rwmutex *rw) {
+JUMPS_BACK void gos_rwmutex_lock_slow(gos_rwmutex *rw) {
   while (lock_slow(rw, GOS_FOREVER)) {}
 }
 
 void gos_rwmutex_lock(gos_rwmutex *rw) {
-  if (unlikely(!gosi_cas(&rw->s, 0u, (uint32_t)CLAIMED))) lock_late(rw);
+  if (unlikely(!gosi_cas(&rw->s, 0u, (uint32_t)CLAIMED))) gos_rwmutex_lock_slow(rw);
 }
 
-static NOINLINE int unlock_slow(gos_rwmutex *rw) {
+int gos_rwmutex_unlock_slow(gos_rwmutex *rw) {
   gosi_m *m = gosi_enter();
   gosi_bucket *b = gosi_lot_lock(rw);
   bool held = (gosi_load(&rw->s) & (CLAIMED | DRAINING)) == CLAIMED;
@@ -249,5 +257,5 @@ static NOINLINE int unlock_slow(gos_rwmutex *rw) {
 }
 
 int gos_rwmutex_unlock(gos_rwmutex *rw) {
-  return likely(gosi_cas(&rw->s, (uint32_t)CLAIMED, 0u)) ? GOS_OK : unlock_slow(rw);
+  return likely(gosi_cas(&rw->s, (uint32_t)CLAIMED, 0u)) ? GOS_OK : gos_rwmutex_unlock_slow(rw);
 }

@@ -33,9 +33,7 @@ int gos_waitgroup_add(gos_waitgroup *wg, int64_t n) {
 
 int gos_waitgroup_done(gos_waitgroup *wg) { return gos_waitgroup_add(wg, -1); }
 
-int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline) {
-  if (gosi_load_acquire(&wg->n) < 2) return GOS_OK;
-  if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
+static NOINLINE JUMPS_BACK int wait_slow(gos_waitgroup *wg, gos_ns deadline) {
   gosi_m *m = gosi_enter();
   int e = GOS_OK;
   while (!e) {
@@ -51,6 +49,11 @@ int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline) {
   if (!e) gosi_cas(&wg->n, (int64_t)1, (int64_t)0);
   gosi_leave();
   return e;
+}
+
+int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline) {
+  if (gosi_load_acquire(&wg->n) < 2) return GOS_OK;
+  return deadline == GOS_NOW ? GOS_WOULDBLOCK : wait_slow(wg, deadline);
 }
 
 int gos_waitgroup_wait(gos_waitgroup *wg) { return gos_waitgroup_wait_dl(wg, GOS_FOREVER); }

@@ -8,6 +8,7 @@
 #include "chan/chan.h"
 #include "gossamer/host.h"
 
+/* Lies behind its channel, in one block; after_func has no channel. */
 struct gos_timer {
   gosi_timer t;
   gos_chan *c;    /* NULL: after_func */
@@ -64,24 +65,37 @@ static void fire_func(gosi_m *m, gosi_timer *inner, uint32_t seq, gos_ns now) {
   unlock(t);
 }
 
+enum { BEHIND = 16 }; /* the ring's one time, and what aligns a timer */
+
+static gos_timer *room_for_timer(gos_realm *realm, bool with_channel) {
+  if (!with_channel) return gosi_alloc(sizeof(gos_timer));
+  gos_chan *c = gosi_chan_new_with(realm, sizeof(gos_ns), 1, BEHIND - sizeof(gos_ns) + sizeof(gos_timer));
+  if (!c) return NULL;
+  gos_timer *t = (gos_timer *)(void *)(c->ring + BEHIND);
+  memset(t, 0, sizeof *t);
+  t->c = c;
+  c->ticks = t->live = true;
+  return t;
+}
+static void give_room(gos_timer *t) {
+  if (t->c)
+    gos_chan_release(t->c);
+  else
+    gosi_free(t);
+}
+
 static gos_timer *timer_new(gos_realm *realm, gos_ns d, gos_ns period, void (*fn)(void *), void *arg) {
-  gos_timer *t = gosi_alloc(sizeof *t);
+  gos_timer *t = room_for_timer(realm, !fn);
   if (!t) return NULL;
   t->realm = realm;
   t->ticks = period > 0;
   t->fn = fn;
   t->arg = arg;
   t->t.kind = TIMER_CALL;
-  t->t.slot = -1;
+  t->t.slot = TIMER_OFF;
   t->t.fire = fn ? fire_func : fire_tick;
-  if (!fn && !(t->c = gosi_chan_new(realm, sizeof(gos_ns), 1))) {
-    gosi_free(t);
-    return NULL;
-  }
-  if (t->c) t->c->ticks = t->live = true;
   if (gosi_timer_add(domain(t), &t->t, gosi_deadline(d), period)) {
-    gos_chan_release(t->c);
-    gosi_free(t);
+    give_room(t);
     return NULL;
   }
   return t;
@@ -111,7 +125,7 @@ static int rearm(gos_timer *t, gos_ns when, gos_ns period) {
   pending = gosi_timer_remove(&t->t); /* first: a firing that starts before it has the old seq */
   if (t->c) pending = t->live;        /* a firing under way that will find itself stale has not fired */
   t->live = when != GOS_FOREVER;
-  gosi_add(&t->t.seq, 1u);
+  gosi_store(&t->t.seq, t->t.seq + 1); /* by nobody else; ordered by the timers' lock, or ours */
   if (t->c && t->c->count) {
     gosi_ring_out(t->c, NULL);
     pending = 1;
@@ -137,23 +151,25 @@ int gos_timer_reset(gos_timer *t, gos_ns d) {
   return r;
 }
 
-static void timer_drop(void *arg) {
-  gos_timer *t = arg;
-  gosi_timer_remove(&t->t);
+/* It is not armed: until nobody fires it any more. */
+static void timer_end(gos_timer *t) {
   while (gosi_load_acquire(&t->t.firing)) gosi_pause(); /* a send that never waits is under way */
   gosi_hb_after(&t->t);
-  gosi_timer_remove(&t->t); /* a call that could not start had come back */
-  gosi_free(t);
+  if (t->fn) gosi_timer_remove(&t->t); /* a call that could not start had come back */
+}
+static void timer_drop(void *arg) { /* of gos_after: its channel ends */
+  gos_timer *t = arg;
+  gosi_timer_remove(&t->t);
+  timer_end(t);
 }
 
 void gos_timer_free(gos_timer *t) {
   if (!t) return;
-  gos_timer_stop(t);
-  gos_chan *c = t->c;
   gosi_m *m = gosi_enter();
-  timer_drop(t);
+  rearm(t, GOS_FOREVER, 0);
+  timer_end(t);
   gosi_leave_m(m);
-  gos_chan_release(c);
+  give_room(t);
 }
 
 gos_chan *gos_after(gos_ns d) {

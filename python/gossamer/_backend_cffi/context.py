@@ -71,12 +71,15 @@ class Context(NoCopy):
 
     def value(self, key, default=None):
         """The value of the nearest with_value() with an equal key. Go: ctx.Value."""
-        later, c = [], self
+        later, searched, c = [], set(), self
         while True:
             while c is not None:
                 if c._kind == "with_value" and c._key == key:
                     return c._value
                 if c._kind == "merge":
+                    if id(c) in searched:
+                        break
+                    searched.add(id(c))
                     later.append(c._other)
                 c = c._parent
             if not later:

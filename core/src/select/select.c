@@ -217,6 +217,7 @@ static int select_once(gosi_m *m, struct sel *s, gos_ns deadline, bool ordered) 
 
 static int select_in(struct sel *s, gos_ns deadline, bool ordered) {
   int e;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   do {
     s->shared = s->nfds > 0;
     s->ordered = false;

@@ -102,7 +102,7 @@ int gos_rwmutex_rlock_dl(gos_rwmutex *rw, gos_ns deadline) {
   if (deadline == GOS_NOW) return gos_rwmutex_tryrlock(rw);
   if (likely(came_in(rw))) return GOS_OK;
   leave(rw);
-  return rlock_slow(rw, deadline);
+  return gosi_cannot_enter() ? GOS_NOMEM : rlock_slow(rw, deadline);
 }
 
 static NOINLINE int runlock_slow(gos_rwmutex *rw, uint32_t was) {
@@ -226,7 +226,8 @@ int gos_rwmutex_trylock(gos_rwmutex *rw) {
 
 int gos_rwmutex_lock_dl(gos_rwmutex *rw, gos_ns deadline) {
   if (likely(gosi_cas(&rw->s, 0u, (uint32_t)CLAIMED))) return GOS_OK;
-  return deadline == GOS_NOW ? gos_rwmutex_trylock(rw) : lock_slow(rw, deadline);
+  if (deadline == GOS_NOW) return gos_rwmutex_trylock(rw);
+  return gosi_cannot_enter() ? GOS_NOMEM : lock_slow(rw, deadline);
 }
 
 static NOINLINE void lock_late(gos_rwmutex *rw) {

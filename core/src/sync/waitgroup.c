@@ -36,6 +36,7 @@ int gos_waitgroup_done(gos_waitgroup *wg) { return gos_waitgroup_add(wg, -1); }
 int gos_waitgroup_wait_dl(gos_waitgroup *wg, gos_ns deadline) {
   if (gosi_load_acquire(&wg->n) < 2) return GOS_OK;
   if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   int e = GOS_OK;
   while (!e) {
@@ -73,6 +74,7 @@ static void job_run(void *arg) {
 
 int gos_waitgroup_go(gos_waitgroup *wg, void (*fn)(void *), void *arg) {
   if (!fn) return GOS_INVAL;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   struct job *j = gosi_alloc(sizeof *j);
   if (!j) return GOS_NOMEM;
   *j = (struct job){.wg = wg, .fn = fn, .arg = arg};

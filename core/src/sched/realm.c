@@ -713,7 +713,7 @@ bool gosi_realms_quiet(void) {
 }
 
 bool gosi_realm_ask_deadlock(void) {
-  gos_realm *r = gosi_rt.main->realm;
+  gos_realm *r = gosi_load_acquire(&gosi_rt.main)->realm;
   if (!r || gosi_load_acquire(&r->closed)) return false;
   send_thread(r, M_DEADLOCK);
   return true;
@@ -856,7 +856,7 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   gosi_tls_m = m;
   gosi_stack_new_cache();
   gosi_lock_take(&gosi_rt.lock);
-  if (!gosi_rt.main || (old && gosi_rt.main == old->main)) gosi_rt.main = g;
+  if (!gosi_rt.main || (old && gosi_rt.main == old->main)) gosi_store_release(&gosi_rt.main, g);
   gosi_add(&gosi_rt.nrealms, 1);
   gosi_store_release(&r->closed, (uint32_t)REALM_OPEN);
   if (!r->listed) {

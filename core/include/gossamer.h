@@ -9,7 +9,8 @@
  * (gos_now()). A goroutine may continue on another thread after any call that
  * waits: pointers to thread-local variables, and errno, whose address the compiler
  * may keep, must not be carried over such a call. The first call into the library turns the calling thread into
- * the main goroutine, unless gos_init() was called before.
+ * the main goroutine, unless gos_init() was called before. The first one of a foreign thread may give GOS_NOMEM,
+ * whatever it is; one that gives no error waits for the memory, and ends the process when none comes for seconds.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

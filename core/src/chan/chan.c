@@ -126,6 +126,7 @@ ALWAYS_INLINE int wait_on(gosi_m *m, gos_chan *c, gosi_waitq *q, void *v, unsign
 
 static NOINLINE JUMPS_BACK int nil_wait(unsigned reason, gos_ns deadline) {
   if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   int e = gosi_wait_for_nothing(gosi_enter(), reason, deadline);
   gosi_leave();
   return e;
@@ -174,12 +175,14 @@ static NOINLINE JUMPS_BACK int recv_locked(gosi_m *m, gos_chan *c, void *out, go
 
 static NOINLINE JUMPS_BACK int send_slow(gos_chan *c, const void *v, gos_ns deadline) {
   if (!c) return nil_wait(WAIT_SEND_NIL, deadline);
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   gosi_chan_lock(c);
   return c->home ? send_confined(m, c, v, deadline) : send_locked(m, c, v, deadline);
 }
 static NOINLINE JUMPS_BACK int recv_slow(gos_chan *c, void *out, gos_ns deadline) {
   if (!c) return nil_wait(WAIT_RECV_NIL, deadline);
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   gosi_chan_lock(c);
   return c->home ? recv_confined(m, c, out, deadline) : recv_locked(m, c, out, deadline);
@@ -258,6 +261,7 @@ int gosi_chan_close(gosi_m *m, gos_chan *c) {
 
 int gos_chan_close(gos_chan *c) {
   if (!c) return GOS_INVAL;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   int e = gosi_chan_close(m, c);
   gosi_leave_m(m);
@@ -273,7 +277,7 @@ static void done_event(gos_chan *c, bool forget) {
 }
 
 gos_chan *gos_done(gos_g *g) {
-  if (!g) return NULL;
+  if (!g || gosi_cannot_enter()) return NULL;
   gosi_m *m = gosi_enter();
   gosi_extra *x = gosi_g_extra(g);
   gos_chan *c = x ? gosi_load_acquire(&x->done) : NULL;

@@ -67,7 +67,7 @@ gos_ctx *gos_with_cancel(gos_ctx *p) {
 gos_ctx *gos_with_deadline(gos_ctx *p, gos_ns t) {
   if (!p) p = &background;
   if (t == GOS_FOREVER || (p->scope && (p->scope->deadline <= t || gosi_ctx_ended(p)))) return gos_with_cancel(p);
-  gosi_timed *c = scope_new(p, CTX_DEADLINE, sizeof *c);
+  gosi_timed *c = gosi_cannot_enter() ? NULL : scope_new(p, CTX_DEADLINE, sizeof *c);
   if (!c) return NULL;
   gosi_scope *s = &c->s;
   s->deadline = t;
@@ -99,7 +99,7 @@ static gos_ns later(gos_ns t, gos_ns d) { return d > INT64_MAX - t ? GOS_FOREVER
 gos_ctx *gos_with_grace(gos_ctx *p, gos_ns d) {
   if (!p) p = &background;
   if (d <= 0) return gos_with_cancel(p);
-  gosi_timed *c = scope_new(p, CTX_GRACE, sizeof *c);
+  gosi_timed *c = gosi_cannot_enter() ? NULL : scope_new(p, CTX_GRACE, sizeof *c);
   if (!c) return NULL;
   gosi_scope *s = &c->s, *up = p->scope;
   c->grace = d;

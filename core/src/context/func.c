@@ -103,6 +103,7 @@ int gos_ctx_after_func(gos_ctx *x, void (*f)(void *), void *a, void **stop) {
   if (!x) x = gos_background();
   bool ends = gosi_ctx_can_end(x);
   if (!ends && !stop) return GOS_OK; /* it will never run */
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   func *r = gosi_alloc(sizeof *r);
   if (!r) return GOS_NOMEM;
   *r = (func){.place.kind = PLACE_FUNC,

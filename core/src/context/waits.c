@@ -3,6 +3,7 @@
 #include "sync/once.h"
 
 int gosi_ctx_wait_begin(gosi_ctx_wait *w, gos_ctx *x) {
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
   gosi_leave_m(m);

@@ -86,6 +86,7 @@ static void run(void *arg) {
 
 static int start(gos_errgroup *g, int (*fn)(void *), void *arg, gos_ns deadline, gos_ctx *x, void *site) {
   if (!g || !fn) return GOS_INVAL;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   member *k = gosi_alloc(sizeof *k);
   if (!k) return GOS_NOMEM;
   *k = (member){.group = g, .fn = fn, .arg = arg};

@@ -185,6 +185,7 @@ static runner *runner_here(bool *foreign) {
 int gos_flight_do_ctx(gos_flight *f, const char *key, int (*fn)(void *, void **), void *arg, void **val, int *shared,
                       gos_ctx *x) {
   if (!f || !key || !fn) return GOS_INVAL;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   if (gosi_ctx_can_end(x) && gosi_ctx_ended(x)) return gosi_ctx_ended(x);
   uint64_t hash = gosi_siphash(f->seed, key, strlen(key));
   bool foreign = false;
@@ -224,7 +225,7 @@ static void run_alone(void *arg) {
 }
 
 gos_chan *gos_flight_do_chan(gos_flight *f, const char *key, int (*fn)(void *, void **), void *arg) {
-  if (!f || !key || !fn) return NULL;
+  if (!f || !key || !fn || gosi_cannot_enter()) return NULL;
   uint64_t hash = gosi_siphash(f->seed, key, strlen(key));
   gos_chan *ch = gos_chan_make(sizeof(struct gos_flight_result), 1);
   listener *l = ch ? gosi_alloc(sizeof *l) : NULL;

@@ -54,6 +54,7 @@ static int wait_for(gosi_m *m, gos_sem *s, int64_t n, gos_ns deadline) {
 
 int gos_sem_acquire_dl(gos_sem *s, int64_t n, gos_ns deadline) {
   if (!s || n < 0) return GOS_INVAL;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   int e = GOS_OK;
   gosi_lock_take(&s->lock);

@@ -38,6 +38,7 @@ static NOINLINE bool again(int *faults, const void *buf) {
 /* The frequent ones are made inside the runtime: they do not block, and a thread that loses its CPU in one
    is not stuck. */
 static NOINLINE int64_t sys_recv(int fd, void *buf, size_t n) {
+  if (gosi_cannot_enter()) return -ENOMEM;
   gosi_m *m = gosi_enter();
   ssize_t r;
   int faults = 0;
@@ -49,6 +50,7 @@ static NOINLINE int64_t sys_recv(int fd, void *buf, size_t n) {
   return r < 0 ? (why == EWOULDBLOCK ? -EAGAIN : -why) : r;
 }
 static NOINLINE int64_t sys_send(int fd, const void *buf, size_t n) {
+  if (gosi_cannot_enter()) return -ENOMEM;
   gosi_m *m = gosi_enter();
   ssize_t r;
   int faults = 0;

@@ -194,6 +194,7 @@ void gosi_fdwait_unqueue(gosi_fdwait *f, gosi_waiter *w) {
 
 /* Where every wait for one fd sleeps. */
 int gosi_fdwait_park(gosi_fdwait *f, gos_ns deadline) {
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
   gosi_fd *d = f->d;

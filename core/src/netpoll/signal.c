@@ -223,6 +223,7 @@ int gos_signal_notify(gos_chan *c, const int *sigs, int n) {
   uint64_t set;
   int e = c && !c->home && c->elem == sizeof(int) ? read_set(sigs, n, &set) : GOS_INVAL;
   if (e) return e;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_solo_end(); /* as in gosi_fdwait_watch */
   gos_mutex_lock(&control);
   uint64_t had = set_of(c);

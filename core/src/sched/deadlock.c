@@ -21,8 +21,8 @@ static bool nothing_runs(gos_realm *reporting) {
   /* A thread the runtime has never seen may be about to send. A realm that can tell its
      threads apart (alone) decides itself. */
   int threads = gosi_os_thread_count();
-  return (gosi_rt.main->realm && gosi_realm_knows_threads(gosi_rt.main->realm)) ||
-         (threads >= 0 && threads <= known + TOOL_THREADS);
+  gos_realm *r = gosi_load_acquire(&gosi_rt.main)->realm; /* the main goroutine may become another: gos_realm_new() */
+  return (r && gosi_realm_knows_threads(r)) || (threads >= 0 && threads <= known + TOOL_THREADS);
 }
 
 /* The switches of all. */
@@ -54,7 +54,7 @@ static void finish(const char *head) {
 }
 
 void gosi_deadlock_check(void) {
-  gos_g *g = gosi_rt.main;
+  gos_g *g = gosi_load_acquire(&gosi_rt.main); /* pairs with the store in gos_realm_new */
   if (!g || !all_asleep()) return;
   uint8_t status = gosi_load(&g->status);
   if (status != G_WAITING) {

@@ -92,6 +92,7 @@ static void *thread_main(void *arg) {
 /* It is counted from here on: until it has begun nothing else tells that somebody will come. */
 int gos_host_thread(const char *name, size_t stack, void (*fn)(void *), void *arg) {
   if (!fn) return GOS_INVAL;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_leave_m(gosi_enter());
   start *s = gosi_alloc(sizeof *s);
   gosi_m *m = s ? foreign_new() : NULL;
@@ -114,14 +115,20 @@ int gos_host_thread(const char *name, size_t stack, void (*fn)(void *), void *ar
   return e;
 }
 
-/* Most calls have no way to say that they lack the kilobyte this takes; so it is waited for a
+static gosi_m *try_attach(void) {
+  if (gosi_load_acquire(&gosi_rt.started) != 2) gos_init(NULL);
+  if (gosi_tls_m) return gosi_tls_m;
+  return gosi_load_acquire(&gosi_rt.started) == 2 ? gosi_foreign_attach() : NULL;
+}
+
+bool gosi_attach_fails(void) { return !try_attach(); }
+
+/* Some calls have no way to say that they lack the kilobyte this takes; so it is waited for a
    while: a shortage passes, an abort does not. */
 gosi_m *gosi_attach(void) {
   enum { PATIENCE = 5000 /* ms */ };
   for (int i = 0; i < PATIENCE; i++) {
-    if (gosi_load_acquire(&gosi_rt.started) != 2) gos_init(NULL);
-    if (gosi_tls_m) return gosi_tls_m;
-    gosi_m *m = gosi_load_acquire(&gosi_rt.started) == 2 ? gosi_foreign_attach() : NULL;
+    gosi_m *m = try_attach();
     if (m) return m;
     gosi_os_nap(1000000);
   }

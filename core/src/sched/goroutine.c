@@ -8,6 +8,7 @@
 
 int gos_go(void (*fn)(void *), void *arg) {
   if (!fn) return GOS_INVAL;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   int e = gosi_spawn(m, NULL, fn, arg, __builtin_return_address(0), NULL);
   gosi_leave_m(m);
@@ -17,7 +18,7 @@ int gos_go(void (*fn)(void *), void *arg) {
 gos_g *gos_go_opts(const gos_go_options *o, void (*fn)(void *), void *arg, int *err) {
   gos_g *g = NULL;
   int e = GOS_INVAL;
-  if (fn && (!o || o->size == sizeof *o)) {
+  if (fn && (!o || o->size == sizeof *o) && !(e = gosi_cannot_enter() ? GOS_NOMEM : GOS_OK)) {
     gosi_m *m = gosi_enter();
     e = gosi_spawn(m, o, fn, arg, __builtin_return_address(0), &g);
     gosi_leave_m(m);
@@ -40,6 +41,7 @@ JUMPS_BACK int gos_join(gos_g *g, gos_ns deadline) {
     return GOS_OK;
   }
   if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   gos_g *me = m->cur;
   gosi_waiter w = {.g = me, .mode = gosi_claim_mode(me, deadline)};
@@ -69,6 +71,7 @@ JUMPS_BACK int gos_join(gos_g *g, gos_ns deadline) {
 int gos_interrupt(gos_g *g) {
   if (!g) return GOS_INVAL;
   if (!gos_g_alive(g)) return GOS_CLOSED;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   bool mine = gosi_cas(&g->claim, 0u, 1u);
   if (!mine) {                           /* not waiting: its next wait will see the flag, or we see that it waits */
@@ -99,6 +102,7 @@ JUMPS_BACK void gos_gosched(void) {
 }
 
 JUMPS_BACK int gos_sleep(gos_ns d) {
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
   if (d <= 0) {
@@ -137,6 +141,7 @@ void gos_goexit(void) {
 }
 
 int gos_defer(void (*fn)(void *), void *arg) {
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
   gosi_leave_m(m);

@@ -83,6 +83,7 @@ static gos_g *me(void) {
 
 int gos_set_label(const char *key, const char *value) {
   if (!key || !*key) return GOS_INVAL;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gos_g *g = me();
   gosi_extra *x = value ? gosi_g_extra(g) : g->extra;
   if (!value && (!x || !x->labels)) return GOS_OK;

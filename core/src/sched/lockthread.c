@@ -31,6 +31,7 @@ void gosi_realm_unlock(gosi_m *m, gos_g *g) {
 }
 
 int gos_lock_os_thread(void) {
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
   if (g->flags & GF_FOREIGN) {

@@ -719,7 +719,7 @@ bool gosi_realms_quiet(const gos_realm *reporting) {
 }
 
 bool gosi_realm_ask_deadlock(void) {
-  gos_realm *r = gosi_rt.main->realm;
+  gos_realm *r = gosi_load_acquire(&gosi_rt.main)->realm;
   if (!r || gosi_load_acquire(&r->closed)) return false;
   send_thread(r, M_DEADLOCK);
   return true;
@@ -857,7 +857,7 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   gosi_tls_m = m;
   gosi_stack_new_cache();
   gosi_lock_take(&gosi_rt.lock);
-  if (!gosi_rt.main || (old && gosi_rt.main == old->main)) gosi_rt.main = g;
+  if (!gosi_rt.main || (old && gosi_rt.main == old->main)) gosi_store_release(&gosi_rt.main, g);
   if (was_foreign) /* not before others see that its realm runs: it would count for nothing */
     gosi_rt.nforeign--;
   else if (!old)

@@ -319,6 +319,7 @@ extern __thread gosi_m *gosi_tls_m __attribute__((tls_model("initial-exec")));
 gosi_m *gosi_self_m(void);
 gosi_m *gosi_attach(void);
 void gosi_reclaim(gosi_m *m);
+bool gosi_attach_fails(void);
 
 /* Every public function that touches shared state begins with this and ends with
    gosi_leave. The store and the load are ordered for the monitor by its membarrier. */
@@ -356,6 +357,9 @@ ALWAYS_INLINE gosi_m *gosi_enter_fast(void) {
   return unlikely(gosi_load(&m->lost)) ? NULL : m;
 #endif
 }
+/* Is this a thread's first call, without the memory that takes? gosi_enter() would wait for it, and give up the
+   process after some seconds: a call that can say so asks before. */
+ALWAYS_INLINE bool gosi_cannot_enter(void) { return unlikely(!gosi_tls_m) && gosi_attach_fails(); }
 SCHED_INLINE void gosi_leave_m(gosi_m *m) {
 #if GOSI_TSAN
   gosi_store_seq(&m->in_rt, (uint32_t)M_LEFT);

@@ -8,7 +8,8 @@
 #include "chan/chan.h"
 #include "netpoll/netpoll.h"
 
-enum { OP_RECV = 1, OP_SEND = 2, OP_FD = 3, OP_MAX = OP_FD + (GOS_READ | GOS_WRITE), FEW = 8, CASES_MAX = 65536 };
+enum { OP_RECV = 1, OP_SEND = 2, OP_FD = 3, OP_MAX = OP_FD + (GOS_READ | GOS_WRITE), CASES_MAX = 65536 };
+enum { FEW = 8, SOME = GOSI_HARD ? FEW + 1 : 32 }; /* that many stand on the caller's stack, the latter without files */
 enum { RETRY = GOSI_RETRY }; /* a file descriptor woke us, or a channel is shared from now on: look again */
 
 struct sel {
@@ -216,6 +217,7 @@ static int select_once(gosi_m *m, struct sel *s, gos_ns deadline, bool ordered) 
 
 static NOINLINE JUMPS_BACK int select_in(struct sel *s, gos_ns deadline, bool ordered) {
   int e;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   do {
     s->shared = s->nfds > 0;
     s->ordered = false;
@@ -257,6 +259,13 @@ static NOINLINE JUMPS_BACK int run_many(struct sel *s, gos_ns deadline, bool ord
   gosi_free(block);
   return e;
 }
+static NOINLINE JUMPS_BACK int run_some(struct sel *s, gos_ns deadline, bool ordered) {
+  gos_chan *locks[SOME];
+  gosi_waiter ws[SOME];
+  s->locks = locks;
+  s->ws = ws;
+  return select_in(s, deadline, ordered);
+}
 static NOINLINE JUMPS_BACK int run_few_fds(struct sel s, gos_ns deadline, bool ordered) {
   gosi_fdwait fds[FEW];
   int fd_case[FEW];
@@ -273,7 +282,7 @@ static NOINLINE JUMPS_BACK int run(gos_case *cases, int n, gos_ns deadline, bool
     if (cases[i].op < 0 || cases[i].op > OP_MAX || cases[i].op == OP_FD) return GOS_INVAL;
     s.nfds += cases[i].op > OP_FD;
   }
-  if (n > FEW) return run_many(&s, deadline, ordered);
+  if (n > FEW) return (n <= SOME && !s.nfds ? run_some : run_many)(&s, deadline, ordered);
   gos_chan *locks[FEW];
   gosi_waiter ws[FEW];
   s.locks = locks;

@@ -89,6 +89,7 @@ static int relock(const locker *lk) {
 
 static int wait_with(gos_cond *c, const locker *lk, gos_ns deadline) {
   if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_waiter w;
   enter(c, &w);
   if (lk->unlock(lk->l)) return not_locked(c, &w);

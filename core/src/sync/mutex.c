@@ -45,7 +45,8 @@ static NOINLINE JUMPS_BACK int lock_slow(gos_mutex *mu, gos_ns deadline, unsigne
 
 int gos_mutex_lock_dl(gos_mutex *mu, gos_ns deadline) {
   if (likely(gosi_cas(&mu->s, (uint32_t)FREE, (uint32_t)HELD))) return GOS_OK;
-  return deadline == GOS_NOW ? GOS_WOULDBLOCK : lock_slow(mu, deadline, WAIT_MUTEX);
+  if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
+  return gosi_cannot_enter() ? GOS_NOMEM : lock_slow(mu, deadline, WAIT_MUTEX);
 }
 
 JUMPS_BACK void gos_mutex_lock_slow(gos_mutex *mu) {

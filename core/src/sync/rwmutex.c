@@ -110,7 +110,7 @@ int gos_rwmutex_rlock_dl(gos_rwmutex *rw, gos_ns deadline) {
   if (deadline == GOS_NOW) return gos_rwmutex_tryrlock(rw);
   if (likely(came_in(rw))) return GOS_OK;
   leave(rw);
-  return rlock_slow(rw, deadline);
+  return gosi_cannot_enter() ? GOS_NOMEM : rlock_slow(rw, deadline);
 }
 
 int gos_rwmutex_runlock_slow(gos_rwmutex *rw, uint32_t was) {
@@ -234,7 +234,8 @@ int gos_rwmutex_trylock(gos_rwmutex *rw) {
 
 int gos_rwmutex_lock_dl(gos_rwmutex *rw, gos_ns deadline) {
   if (likely(gosi_cas(&rw->s, 0u, (uint32_t)CLAIMED))) return GOS_OK;
-  return deadline == GOS_NOW ? gos_rwmutex_trylock(rw) : lock_slow(rw, deadline);
+  if (deadline == GOS_NOW) return gos_rwmutex_trylock(rw);
+  return gosi_cannot_enter() ? GOS_NOMEM : lock_slow(rw, deadline);
 }
 
 JUMPS_BACK void gos_rwmutex_lock_slow(gos_rwmutex *rw) {

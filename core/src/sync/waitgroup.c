@@ -34,6 +34,7 @@ int gos_waitgroup_add(gos_waitgroup *wg, int64_t n) {
 int gos_waitgroup_done(gos_waitgroup *wg) { return gos_waitgroup_add(wg, -1); }
 
 static NOINLINE JUMPS_BACK int wait_slow(gos_waitgroup *wg, gos_ns deadline) {
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   int e = GOS_OK;
   while (!e) {
@@ -76,6 +77,7 @@ static void job_run(void *arg) {
 
 int gos_waitgroup_go(gos_waitgroup *wg, void (*fn)(void *), void *arg) {
   if (!fn) return GOS_INVAL;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   struct job *j = gosi_alloc(sizeof *j);
   if (!j) return GOS_NOMEM;
   *j = (struct job){.wg = wg, .fn = fn, .arg = arg};

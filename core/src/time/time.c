@@ -102,6 +102,7 @@ static gos_timer *timer_new(gos_realm *realm, gos_ns d, gos_ns period, void (*fn
 }
 
 static gos_timer *timer_enter(gos_ns d, gos_ns period, void (*fn)(void *), void *arg) {
+  if (gosi_cannot_enter()) return NULL;
   gosi_m *m = gosi_enter();
   gos_timer *t = timer_new(NULL, d, period, fn, arg);
   gosi_leave_m(m);
@@ -145,6 +146,7 @@ int gos_timer_stop(gos_timer *t) {
 
 int gos_timer_reset(gos_timer *t, gos_ns d) {
   if (!t || (t->ticks && d <= 0)) return GOS_INVAL;
+  if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
   int r = rearm(t, gosi_deadline(d), t->ticks ? d : 0);
   gosi_leave_m(m);

@@ -229,7 +229,8 @@ struct gosi_m {
   uint32_t in_rt, lost; /* see gosi_enter */
   gosi_p *p;
   gos_g *cur;
-  int tid; /* 0: has not started yet */
+  gos_realm *realm; /* serves this realm, or foreign thread of it; its place is known to asm/ */
+  int tid;          /* 0: has not started yet */
   uint64_t rand;
   gosi_context g0;   /* the thread's own loop */
   gosi_context junk; /* where a dying goroutine is saved */
@@ -237,14 +238,13 @@ struct gosi_m {
   gosi_context dead_ctx;
   uint32_t wake; /* futex: 1 = woken */
   bool in_list, spinning, foreign, is_home;
-  uint8_t pinned;   /* M_LOCKED, M_ENDING: see lockthread.c */
-  int locks;        /* gos_lock_os_thread(), so many times */
-  gos_g *locked;    /* the goroutine it runs, and no other */
-  gosi_p *handed;   /* the P for it, under the runtime's lock */
-  gosi_m *link;     /* idle list */
-  gos_realm *realm; /* serves this realm, or foreign thread of it */
-  void *host;       /* host state of its loop (foreign: of the thread) */
-  uint32_t task;    /* M_* */
+  uint8_t pinned; /* M_LOCKED, M_ENDING: see lockthread.c */
+  int locks;      /* gos_lock_os_thread(), so many times */
+  gos_g *locked;  /* the goroutine it runs, and no other */
+  gosi_p *handed; /* the P for it, under the runtime's lock */
+  gosi_m *link;   /* idle list */
+  void *host;     /* host state of its loop (foreign: of the thread) */
+  uint32_t task;  /* M_* */
   uint32_t task_tick;
   gos_g *next_g; /* realm: run this one first */
   gos_g *foreign_g;

@@ -37,8 +37,9 @@ gos_chan *gos_chan_retain(gos_chan *c) {
 }
 
 void gos_chan_release(gos_chan *c) {
-  if (!c || (gosi_load_acquire(&c->refs) != 1 && gosi_sub(&c->refs, 1u) != 1))
-    return; /* nobody but us has it: nobody can add */
+  if (!c) return;
+  /* One: it is ours, and nobody else can add. */
+  if (gosi_load_acquire(&c->refs) != 1 && gosi_sub(&c->refs, 1u) != 1) return;
   if (c->on_free) c->on_free(c->on_free_u);
   while (c->dtor && c->count) {
     c->count--;

@@ -79,19 +79,32 @@ gosi_jump:
   SWITCH 1
   .size gosi_jump, .-gosi_jump
 
-/* What stands in the place of `ret` in a function with JUMPS_BACK. The name is gcc's. */
+#if !defined(GOSSAMER_EXPLORE)
+/* What stands in the place of `ret` in a function with JUMPS_BACK, and is one on a realm's thread. The name is gcc's.
+ * 24: of realm in gosi_m, see proc.c. */
   .p2align 4
   .globl __x86_return_thunk
   .hidden __x86_return_thunk
   .type __x86_return_thunk, @function
 __x86_return_thunk:
   .cfi_startproc
+  movq gosi_tls_m@gottpoff(%rip), %rcx
+  movq %fs:(%rcx), %rcx
+  testq %rcx, %rcx
+  je 1f
+  cmpq $0, 24(%rcx)
+  jne 1f
+  .cfi_remember_state
   popq %rcx
   .cfi_adjust_cfa_offset -8
   .cfi_register rip, rcx
   jmp *%rcx
+  .cfi_restore_state
+1:
+  ret
   .cfi_endproc
   .size __x86_return_thunk, .-__x86_return_thunk
+#endif
 
 /* First code of a fresh context: r12(r13). Debuggers and unwinders stop here. */
   .p2align 4

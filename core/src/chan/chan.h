@@ -83,7 +83,7 @@ ALWAYS_INLINE bool gosi_chan_no_send(gos_chan *c) {
 /* For code inside the scheduler: never waits. */
 int gosi_chan_close(gosi_m *m, gos_chan *c);
 gos_chan *gosi_chan_new(gos_realm *home, size_t elem, size_t cap);
-/* With so many bytes behind the ring, which are the caller's and go with the channel. */
+/* With so many bytes behind the ring, zeroed, which are the caller's and go with the channel. */
 gos_chan *gosi_chan_new_with(gos_realm *home, size_t elem, size_t cap, size_t more);
 /* A wait that nothing but its deadline or an interrupt ends. */
 int gosi_wait_for_nothing(gosi_m *m, unsigned reason, gos_ns deadline);

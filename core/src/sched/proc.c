@@ -9,6 +9,7 @@
 #include "sched/sched.h"
 #include "stack/freeze.h"
 
+_Static_assert(offsetof(gosi_m, realm) == 24 || GOSI_TSAN || GOSI_ASAN, "asm/amd64.S");
 gosi_runtime gosi_rt;
 __thread gosi_m *gosi_tls_m __attribute__((tls_model("initial-exec")));
 

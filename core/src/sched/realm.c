@@ -697,6 +697,15 @@ bool gosi_realm_watch(gos_ns now) {
   return hot;
 }
 
+gos_ns gosi_realms_due(gos_ns now) {
+  gos_ns first = GOS_FOREVER;
+  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
+    gos_ns due = gosi_load(&r->timers.next);
+    if (!gosi_load_acquire(&r->closed) && due > now && due < first) first = due;
+  }
+  return first;
+}
+
 static bool asleep(gos_realm *r) {
   return gosi_load(&r->idle) == REALM_IDLE && !gosi_load(&r->awake) && !gosi_load(&r->inbox);
 }

@@ -234,7 +234,8 @@ struct gosi_m {
   uint32_t in_rt, lost; /* see gosi_enter */
   gosi_p *p;
   gos_g *cur;
-  int tid; /* 0: has not started yet */
+  gos_realm *realm; /* serves this realm, or foreign thread of it; its place is known to asm/ */
+  int tid;          /* 0: has not started yet */
   uint64_t rand;
   gosi_context g0;   /* the thread's own loop */
   gosi_context junk; /* where a dying goroutine is saved */
@@ -242,14 +243,13 @@ struct gosi_m {
   gosi_context dead_ctx;
   uint32_t wake; /* futex: 1 = woken */
   bool in_list, spinning, foreign, is_home;
-  uint8_t pinned;   /* M_LOCKED, M_ENDING: see lockthread.c */
-  int locks;        /* gos_lock_os_thread(), so many times */
-  gos_g *locked;    /* the goroutine it runs, and no other */
-  gosi_p *handed;   /* the P for it, under the runtime's lock */
-  gosi_m *link;     /* idle list */
-  gos_realm *realm; /* serves this realm, or foreign thread of it */
-  void *host;       /* host state of its loop (foreign: of the thread) */
-  uint32_t task;    /* M_* */
+  uint8_t pinned; /* M_LOCKED, M_ENDING: see lockthread.c */
+  int locks;      /* gos_lock_os_thread(), so many times */
+  gos_g *locked;  /* the goroutine it runs, and no other */
+  gosi_p *handed; /* the P for it, under the runtime's lock */
+  gosi_m *link;   /* idle list */
+  void *host;     /* host state of its loop (foreign: of the thread) */
+  uint32_t task;  /* M_* */
   uint32_t task_tick;
   gos_g *next_g; /* realm: run this one first */
   gos_g *foreign_g;
@@ -550,6 +550,7 @@ void gosi_realm_ready(gos_g *g);
 void gosi_realm_loop(gosi_m *m);
 /* The monitor's look at all realms. True: something is runnable or stuck, look again soon. */
 bool gosi_realm_watch(gos_ns now);
+gos_ns gosi_realms_due(gos_ns now); /* the next of their timers that is not due yet; GOS_FOREVER: none */
 bool gosi_realms_asleep(void); /* nothing runs in any; timers may be pending */
 /* Nothing runs, nothing is due, in any; but for the calling thread if it belongs to `reporting`. */
 bool gosi_realms_quiet(const gos_realm *reporting);

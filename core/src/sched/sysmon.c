@@ -147,13 +147,20 @@ static bool someone_runs(void) {
   return any || gosi_poll_vacant() || !gosi_realms_asleep(); /* realms look after their timers themselves */
 }
 
-static void sleep_long(gos_ns until) {
+/* True: it was woken. */
+static bool sleep_long(gos_ns until) {
   gosi_store_seq(&gosi_sysmon_asleep, 1u);
   gosi_fence();
   if (until > debug_due) until = debug_due;
   if (until > freeze_due) until = freeze_due;
   if (!gosi_load_seq(&gosi_debug_asked)) gosi_os_wait(&gosi_sysmon_asleep, 1, until);
-  gosi_store_seq(&gosi_sysmon_asleep, 0u);
+  return gosi_exchange(&gosi_sysmon_asleep, 0u) == 0;
+}
+
+/* When the next timer is due, of those that are not yet. */
+static gos_ns next_due(gos_ns now) {
+  gos_ns due = gosi_load(&gosi_rt.timers.next), realms = gosi_realms_due(now);
+  return due > now && due < realms ? due : realms;
 }
 
 static void *sysmon_main(void *arg) {
@@ -167,7 +174,7 @@ static void *sysmon_main(void *arg) {
     gosi_store(&gosi_coarse, now);
     gos_ns (*debug_look)(gos_ns) = gosi_load_acquire(&gosi_debug_look);
     if (unlikely(debug_look != NULL)) debug_due = debug_look(now);
-    bool hot = false;
+    bool hot = false, woken = true;
     unsigned before = retakes;
     blocking = false;
     for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) hot |= watch_p(&gosi_rt.ps[i], now);
@@ -192,18 +199,18 @@ static void *sysmon_main(void *arg) {
       continue;
     }
     if (someone_runs()) {
-      gos_ns until = now + COOL, due = gosi_load(&gosi_rt.timers.next);
-      sleep_long(due > now && due < until ? due : until);
+      gos_ns until = now + COOL, due = next_due(now);
+      woken = sleep_long(due < until ? due : until);
       if (gosi_load(&gosi_rt.timers.next) <= gosi_os_now()) cold = HOT_LOOKS;
       idle = 0;
     } else if (++idle < IDLE_LOOKS) {
       gosi_os_nap(COOL / 10);
     } else {
       gosi_deadlock_check();
-      sleep_long(gosi_load(&gosi_rt.timers.next) == GOS_FOREVER ? now + recheck_alone * (idle < 40 ? 1 : 8)
-                                                                : GOS_FOREVER);
+      woken = sleep_long(gosi_load(&gosi_rt.timers.next) == GOS_FOREVER ? now + recheck_alone * (idle < 40 ? 1 : 8)
+                                                                        : GOS_FOREVER);
     }
-    if (!gosi_load(&gosi_sysmon_asleep) && someone_runs()) cold = cold > HOT_LOOKS ? HOT_LOOKS : cold;
+    if (woken && someone_runs()) cold = cold > HOT_LOOKS ? HOT_LOOKS : cold;
   }
   return NULL;
 }

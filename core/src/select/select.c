@@ -290,8 +290,39 @@ static NOINLINE JUMPS_BACK int run(gos_case *cases, int n, gos_ns deadline, bool
   return s.nfds ? run_few_fds(s, deadline, ordered) : select_in(&s, deadline, ordered);
 }
 
+/* One of those that are seen to be ready without the locks, tried under its own alone: whatever the others are
+   then, it may be the one. Not so where the first is to be chosen, or none. GOS_WOULDBLOCK: look again under all locks. */
+static NOINLINE int take_seen(gosi_m *m, gos_case *cases, int n) {
+  int won = -1;
+  uint32_t ready = 0;
+  for (int i = 0; i < n; i++) {
+    gos_chan *c = cases[i].c;
+    if (cases[i].op == OP_RECV ? !c || gosi_chan_no_recv(c) : cases[i].op != OP_SEND || !c || gosi_chan_no_send(c)) {
+      if ((unsigned)cases[i].op > OP_SEND) return GOS_WOULDBLOCK;
+      continue;
+    }
+    ready++;
+    if (ready == 1 || gosi_rand_below(&m->rand, ready) == 0) won = i;
+  }
+  if (won < 0) return GOS_WOULDBLOCK;
+  gosi_waiter *wake = NULL;
+  gos_case *k = &cases[won];
+  gos_chan *c = k->c;
+  gosi_chan_lock(c);
+  int e = perform(k, &wake);
+  gosi_chan_unlock(c);
+  if (wake) gosi_chan_ready(m, c, wake->g);
+  return e == GOS_WOULDBLOCK ? e : outcome(k, won, e);
+}
+
 int gos_select(gos_case *cases, int n, gos_ns deadline) {
   if (n == 1 && deadline == GOS_NOW && cases && clearly_default(cases)) return GOS_WOULDBLOCK;
+  if (cases && n <= FEW) { /* among many an invalid one may come late */
+    gosi_m *m = gosi_enter();
+    int e = take_seen(m, cases, n);
+    gosi_leave_m(m);
+    if (e != GOS_WOULDBLOCK) return e;
+  }
   return run(cases, n, deadline, false);
 }
 int gos_select_ordered(gos_case *cases, int n, gos_ns deadline) { return run(cases, n, deadline, true); }

@@ -72,7 +72,6 @@ static gos_timer *room_for_timer(gos_realm *realm, bool with_channel) {
   gos_chan *c = gosi_chan_new_with(realm, sizeof(gos_ns), 1, BEHIND - sizeof(gos_ns) + sizeof(gos_timer));
   if (!c) return NULL;
   gos_timer *t = (gos_timer *)(void *)(c->ring + BEHIND);
-  memset(t, 0, sizeof *t);
   t->c = c;
   c->ticks = t->live = true;
   return t;

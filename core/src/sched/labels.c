@@ -85,8 +85,8 @@ int gos_set_label(const char *key, const char *value) {
   if (!key || !*key) return GOS_INVAL;
   if (gosi_cannot_enter()) return GOS_NOMEM;
   gos_g *g = me();
-  gosi_extra *x = value ? gosi_g_extra(g) : g->extra;
-  if (!value && (!x || !x->labels)) return GOS_OK;
+  if (!value && !gos_label(key)) return GOS_OK; /* without a copy: it must not need memory */
+  gosi_extra *x = gosi_g_extra(g);
   if (!x) return GOS_NOMEM;
   gosi_labels *s = changed(x->labels, key, value);
   if (!s) return GOS_NOMEM;

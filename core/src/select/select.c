@@ -318,6 +318,7 @@ static NOINLINE int take_seen(gosi_m *m, gos_case *cases, int n) {
 int gos_select(gos_case *cases, int n, gos_ns deadline) {
   if (n == 1 && deadline == GOS_NOW && cases && clearly_default(cases)) return GOS_WOULDBLOCK;
   if (cases && n <= FEW) { /* among many an invalid one may come late */
+    if (gosi_cannot_enter()) return GOS_NOMEM;
     gosi_m *m = gosi_enter();
     int e = take_seen(m, cases, n);
     gosi_leave_m(m);

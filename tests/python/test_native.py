@@ -796,6 +796,7 @@ def test_channel_lives_as_long_as_c_uses_it(lib):
     assert rx.recv() == 9
     tx.close()
     g.join()
+    del rx
     gc.collect()
     assert ref() is None
 

@@ -157,6 +157,10 @@ int gosi_fdwait_look(gosi_fdwait *f, int n) {
   return ready;
 }
 
+bool gosi_fdwait_gone(const gosi_fdwait *f) {
+  return gosi_load_acquire(&f->d->gen) != f->gen; /* pairs with the store in give_up */
+}
+
 int gosi_fdwait_watch(gosi_fdwait *f) {
   gosi_fd *d = f->d;
   uint32_t flags = gosi_load(&d->flags);
@@ -225,9 +229,11 @@ int gos_fd_wait(int fd, int events, gos_ns deadline) {
   int e = gosi_fdwait_begin(&f, fd, events);
   while (e == GOS_OK) {
     gosi_fdwait_note(&f);
-    if ((e = gosi_fdwait_look(&f, 1))) return e < 0 ? e : f.found;
+    e = gosi_fdwait_look(&f, 1);
+    if (gosi_fdwait_gone(&f)) return GOS_CLOSED;
+    if (e) return e < 0 ? e : f.found;
     if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
-    if ((e = gosi_fdwait_watch(&f))) return e < 0 ? e : events;
+    if ((e = gosi_fdwait_watch(&f))) return e > 0 ? events : gosi_fdwait_gone(&f) ? GOS_CLOSED : e;
     e = gosi_fdwait_park(&f, deadline);
   }
   return e;

@@ -677,11 +677,16 @@ static bool look_at(gos_realm *r, gos_ns now) {
   return true;
 }
 
-static bool watch(gos_realm *r, gos_ns now) {
+static bool watch(gos_realm *r, gos_ns now, gos_ns *next) {
+  bool hot = false;
   if (gosi_load_acquire(&r->closed)) return false;
   gosi_store_seq(&r->watched, 1u); /* pairs with leave_alone */
   gosi_fence();
-  bool hot = !gosi_load_seq(&r->closed) && look_at(r, now);
+  if (!gosi_load_seq(&r->closed)) {
+    gos_ns due = gosi_load(&r->timers.next);
+    if (due > now && due < *next) *next = due;
+    hot = look_at(r, now);
+  }
   gosi_store_release(&r->watched, 0u);
   return hot;
 }
@@ -691,19 +696,11 @@ void gosi_realm_timer_first(gosi_timers *ts) {
   wake_owner(r); /* it sleeps until a later time */
 }
 
-bool gosi_realm_watch(gos_ns now) {
+bool gosi_realm_watch(gos_ns now, gos_ns *next) {
   bool hot = false;
-  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) hot |= watch(r, now);
+  *next = GOS_FOREVER;
+  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) hot |= watch(r, now, next);
   return hot;
-}
-
-gos_ns gosi_realms_due(gos_ns now) {
-  gos_ns first = GOS_FOREVER;
-  for (gos_realm *r = gosi_load_acquire(&gosi_rt.realms); r; r = r->link) {
-    gos_ns due = gosi_load(&r->timers.next);
-    if (!gosi_load_acquire(&r->closed) && due > now && due < first) first = due;
-  }
-  return first;
 }
 
 static bool asleep(gos_realm *r) {

@@ -548,10 +548,10 @@ bool gosi_realm_yield(gosi_m *m, gos_g *g);
 bool gosi_realm_knows_threads(gos_realm *r); /* it has alone() */
 void gosi_realm_ready(gos_g *g);
 void gosi_realm_loop(gosi_m *m);
-/* The monitor's look at all realms. True: something is runnable or stuck, look again soon. */
-bool gosi_realm_watch(gos_ns now);
-gos_ns gosi_realms_due(gos_ns now); /* the next of their timers that is not due yet; GOS_FOREVER: none */
-bool gosi_realms_asleep(void);      /* nothing runs in any; timers may be pending */
+/* The monitor's look at all realms. True: something is runnable or stuck, look again soon. next: when the next of their
+   timers is due, of those that are not yet. */
+bool gosi_realm_watch(gos_ns now, gos_ns *next);
+bool gosi_realms_asleep(void); /* nothing runs in any; timers may be pending */
 /* Nothing runs, nothing is due, in any; but for the calling thread if it belongs to `reporting`. */
 bool gosi_realms_quiet(const gos_realm *reporting);
 bool gosi_realm_ask_deadlock(void);       /* main belongs to a realm: that realm looks into it; false: it does not */

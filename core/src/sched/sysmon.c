@@ -157,16 +157,10 @@ static bool sleep_long(gos_ns until) {
   return gosi_exchange(&gosi_sysmon_asleep, 0u) == 0;
 }
 
-/* When the next timer is due, of those that are not yet. */
-static gos_ns next_due(gos_ns now) {
-  gos_ns due = gosi_load(&gosi_rt.timers.next), realms = gosi_realms_due(now);
-  return due > now && due < realms ? due : realms;
-}
-
 static void *sysmon_main(void *arg) {
   (void)arg;
   int cold = HOT_LOOKS, idle = 0;
-  gos_ns next_spread = 0;
+  gos_ns next_spread = 0, realms = GOS_FOREVER;
   gosi_os_name_thread("gossamer-sysmon");
   gosi_os_precise_timers();
   for (;;) {
@@ -178,7 +172,7 @@ static void *sysmon_main(void *arg) {
     unsigned before = retakes;
     blocking = false;
     for (int i = 0; i < gosi_load_acquire(&gosi_rt.nps); i++) hot |= watch_p(&gosi_rt.ps[i], now);
-    hot |= gosi_realm_watch(now);
+    hot |= gosi_realm_watch(now, &realms);
     if (gosi_load_acquire(&gosi_rt.nfds)) gosi_poll_sysmon(now);
     if (now >= next_spread) {
       spread();
@@ -199,8 +193,9 @@ static void *sysmon_main(void *arg) {
       continue;
     }
     if (someone_runs()) {
-      gos_ns until = now + COOL, due = next_due(now);
-      woken = sleep_long(due < until ? due : until);
+      gos_ns until = now + COOL, due = gosi_load(&gosi_rt.timers.next);
+      if (due > now && due < until) until = due;
+      woken = sleep_long(realms < until ? realms : until);
       if (gosi_load(&gosi_rt.timers.next) <= gosi_os_now()) cold = HOT_LOOKS;
       idle = 0;
     } else if (++idle < IDLE_LOOKS) {

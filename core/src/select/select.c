@@ -82,15 +82,23 @@ static bool case_ready(const gos_case *k) {
 }
 
 /* Before the channels are locked: a ready fd's case gets its mask. */
+/* One that gos_close() ended since the select began: so whatever the system says of its number now. */
+static bool any_closed(struct sel *s) {
+  for (int i = 0; i < s->nfds; i++)
+    if (gosi_fdwait_gone(&s->fds[i])) return s->cases[s->fd_case[i]].ok = GOS_CLOSED, true;
+  return false;
+}
 static int look_at_fds(struct sel *s) {
   for (int i = 0; i < s->nfds; i++) gosi_fdwait_note(&s->fds[i]);
   int e = gosi_fdwait_look(s->fds, s->nfds);
+  if (any_closed(s)) return GOS_CLOSED;
   for (int i = 0; e >= 0 && i < s->nfds; i++) s->cases[s->fd_case[i]].ok = s->fds[i].found;
   return e < 0 ? e : GOS_OK;
 }
 static int watch_fds(struct sel *s) {
   int e = GOS_OK;
   for (int i = 0; e == GOS_OK && i < s->nfds; i++) e = gosi_fdwait_watch(&s->fds[i]);
+  if (e < 0 && any_closed(s)) return GOS_CLOSED;
   return e > 0 ? RETRY : e;
 }
 /* The wait is armed. False: one of them became ready before it was queued, and nobody else ended the wait. */

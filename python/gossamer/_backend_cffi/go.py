@@ -30,6 +30,7 @@ _GRACE = 1.0  # seconds in which an exception may still be collected by who hold
 _id_lock = threading.RLock()  # a signal handler may come while it is held, and start one
 _last_id = 1  # main's
 _live: dict[int, Goroutine] = {}
+_ending: set[int] = set()  # they count until their exception has been reported
 _uncollected: dict[int, tuple[float, weakref.ref[Goroutine]]] = {}  # the oldest first
 _grace_lock = threading.RLock()  # a finalizer may come while it is held
 _grace_runs = False
@@ -335,9 +336,11 @@ def _run(box):
         _end_child(g)
     done, wg = g._done._c, g._wg
     lost = g._error if not g._collected else None
+    id = g._id
     _end(g)
     here.g = None
     del g  # perhaps the last reference: reports, before who joins goes on
+    _ending.discard(id)
     lib.gos_chan_close(done)
     if wg is not None:
         wg._left(lost)
@@ -356,6 +359,7 @@ def _end_child(g):
 def _end(g):
     g._collected = g._collected or (g._error is not None and _asked_for(g._error))
     g._ended = True
+    _ending.add(g._id)
     _live.pop(g._id, None)
     g._handle = g._wg = None
     if g._to_be_reported():
@@ -489,6 +493,7 @@ def _in_child():
         if g is not me:
             g._ended = g._collected = True
             del _live[g._id]
+    _ending.clear()
     _child_of = me
     if me is not None:
         me._handle = None

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .core import ffi, lib
 from .errors import error_of
-from .go import _live, created
+from .go import _ending, _live, created
 from .wait import running
 
 
@@ -23,7 +23,7 @@ def goid():
 
 def num_goroutine():
     """How many have not ended. Go: runtime.NumGoroutine."""
-    return len(_live) + 1
+    return len(_live) + len(_ending) + 1
 
 
 def num_cpu():

@@ -228,9 +228,8 @@ TEST(storm) {
   }
   finish(a);
 }
-#endif
 
-#if !TEST_TSAN /* it allows no new threads in the child of a threaded process */
+/* And it allows no new threads in the child of a threaded process. */
 TEST(fork_keeps_what_was_asked_for) {
   gos_chan *c = make(4);
   int status = -1;

@@ -119,7 +119,7 @@ static int wait_once(gosi_fdwait *f, gos_ns deadline) {
    the goroutine ran, may be another's by now. */
 static int wait_more(gosi_fdwait *f, gos_ns deadline) {
   int e = wait_once(f, deadline);
-  return (e == GOS_OK || e == GOS_SYS(EBADF)) && gosi_fdwait_gone(f) ? GOS_CLOSED : e;
+  return e == GOS_OK && gosi_fdwait_gone(f) ? GOS_CLOSED : e;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------- */

@@ -133,6 +133,10 @@ static NOINLINE int system_poll(struct pollfd *p, int n) {
   return k < 0 ? (errno == ENOMEM ? GOS_NOMEM : GOS_SYS(errno)) : k;
 }
 
+bool gosi_fdwait_gone(const gosi_fdwait *f) {
+  return gosi_load_acquire(&f->d->gen) != f->gen; /* pairs with the store in give_up */
+}
+
 int gosi_fdwait_look(gosi_fdwait *f, int n) {
   enum { SOME = 16 };
   int ready = 0;
@@ -147,18 +151,15 @@ int gosi_fdwait_look(gosi_fdwait *f, int n) {
     if (e < 0) return e;
     for (int i = 0; i < k; i++) {
       int r = p[i].revents;
+      gosi_fdwait *w = &f[from + i];
+      if (gosi_fdwait_gone(w)) return GOS_CLOSED;
       if (r & POLLNVAL) return GOS_SYS(EBADF);
       if (r & (POLLERR | POLLHUP)) r |= POLLIN | POLLOUT; /* the read or write will say why */
-      gosi_fdwait *w = &f[from + i];
       w->found = (uint8_t)(((r & POLLIN ? GOS_READ : 0) | (r & POLLOUT ? GOS_WRITE : 0)) & w->events);
       ready += w->found != 0;
     }
   }
   return ready;
-}
-
-bool gosi_fdwait_gone(const gosi_fdwait *f) {
-  return gosi_load_acquire(&f->d->gen) != f->gen; /* pairs with the store in give_up */
 }
 
 int gosi_fdwait_watch(gosi_fdwait *f) {
@@ -170,7 +171,7 @@ int gosi_fdwait_watch(gosi_fdwait *f) {
   if (e) return e;
   e = gosi_os_poll_watch(f->fd, (uint64_t)f->gen << 32 | (uint32_t)f->fd, flags & FD_WATCHED);
   if (e == GOS_SYS(EPERM)) return 1;
-  if (e) return e == GOS_SYS(ENOMEM) ? GOS_NOMEM : e;
+  if (e) return gosi_fdwait_gone(f) ? GOS_CLOSED : e == GOS_SYS(ENOMEM) ? GOS_NOMEM : e;
   if (flags & FD_WATCHED) return GOS_OK;
   gosi_lock_take(&d->lock);
   bool first = d->gen == f->gen && !(d->flags & FD_WATCHED);
@@ -229,11 +230,9 @@ int gos_fd_wait(int fd, int events, gos_ns deadline) {
   int e = gosi_fdwait_begin(&f, fd, events);
   while (e == GOS_OK) {
     gosi_fdwait_note(&f);
-    e = gosi_fdwait_look(&f, 1);
-    if (gosi_fdwait_gone(&f)) return GOS_CLOSED;
-    if (e) return e < 0 ? e : f.found;
+    if ((e = gosi_fdwait_look(&f, 1))) return e < 0 ? e : f.found;
     if (deadline == GOS_NOW) return GOS_WOULDBLOCK;
-    if ((e = gosi_fdwait_watch(&f))) return e > 0 ? events : gosi_fdwait_gone(&f) ? GOS_CLOSED : e;
+    if ((e = gosi_fdwait_watch(&f))) return e < 0 ? e : events;
     e = gosi_fdwait_park(&f, deadline);
   }
   return e;

@@ -49,11 +49,12 @@ typedef struct gosi_fdwait {
 /* Notes the fd as it is now; before the look at it. GOS_OK, GOS_INVAL, GOS_NOMEM, GOS_SYS(EBADF). */
 int gosi_fdwait_begin(gosi_fdwait *f, int fd, int events);
 ALWAYS_INLINE void gosi_fdwait_note(gosi_fdwait *f) { f->seq = gosi_load_acquire(&f->d->seq); }
-/* Are they ready? One system call for all. The number of those that are (found), or an error. */
-int gosi_fdwait_look(gosi_fdwait *f, int n);
 /* gos_close() has ended the file since the wait began; its number may be another's. */
 bool gosi_fdwait_gone(const gosi_fdwait *f);
-/* After the look: from here on events are told. GOS_OK, GOS_SYS(errno), or 1: it is always ready. */
+/* Are they ready? One system call for all. The number of those that are (found), or an error; GOS_CLOSED: one is gone. */
+int gosi_fdwait_look(gosi_fdwait *f, int n);
+/* After the look: from here on events are told. GOS_OK, GOS_CLOSED: it is gone, GOS_SYS(errno), or 1: it is always
+   ready. */
 int gosi_fdwait_watch(gosi_fdwait *f);
 /* Queues w; false: something has happened since gosi_fdwait_note. */
 bool gosi_fdwait_queue(gosi_fdwait *f, gosi_waiter *w);

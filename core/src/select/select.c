@@ -81,25 +81,23 @@ static bool case_ready(const gos_case *k) {
   return c->count > 0 || c->closed || someone(&c->senders);
 }
 
-/* Before the channels are locked: a ready fd's case gets its mask. */
-/* One that gos_close() ended since the select began: so whatever the system says of its number now. */
-static bool any_closed(struct sel *s) {
-  for (int i = 0; i < s->nfds; i++)
-    if (gosi_fdwait_gone(&s->fds[i])) return s->cases[s->fd_case[i]].ok = GOS_CLOSED, true;
-  return false;
+/* e, after its case was marked if it says that an fd is gone. */
+static int mark_closed(struct sel *s, int e) {
+  for (int i = 0; e == GOS_CLOSED && i < s->nfds; i++)
+    if (gosi_fdwait_gone(&s->fds[i])) s->cases[s->fd_case[i]].ok = GOS_CLOSED;
+  return e;
 }
+/* Before the channels are locked: a ready fd's case gets its mask. */
 static int look_at_fds(struct sel *s) {
   for (int i = 0; i < s->nfds; i++) gosi_fdwait_note(&s->fds[i]);
   int e = gosi_fdwait_look(s->fds, s->nfds);
-  if (any_closed(s)) return GOS_CLOSED;
   for (int i = 0; e >= 0 && i < s->nfds; i++) s->cases[s->fd_case[i]].ok = s->fds[i].found;
-  return e < 0 ? e : GOS_OK;
+  return e < 0 ? mark_closed(s, e) : GOS_OK;
 }
 static int watch_fds(struct sel *s) {
   int e = GOS_OK;
   for (int i = 0; e == GOS_OK && i < s->nfds; i++) e = gosi_fdwait_watch(&s->fds[i]);
-  if (e < 0 && any_closed(s)) return GOS_CLOSED;
-  return e > 0 ? RETRY : e;
+  return e > 0 ? RETRY : mark_closed(s, e);
 }
 /* The wait is armed. False: one of them became ready before it was queued, and nobody else ended the wait. */
 static bool queue_fds(struct sel *s, gos_g *g) {
@@ -114,13 +112,15 @@ static bool queue_fds(struct sel *s, gos_g *g) {
   return true;
 }
 
+/* Does the n-th that is ready take the place of the one chosen before? So that each is as likely. */
+ALWAYS_INLINE bool takes_over(gosi_m *m, uint32_t n) { return n == 1 || gosi_rand_below(&m->rand, n) == 0; }
+
 static int choose(gosi_m *m, const struct sel *s, bool ordered) {
   int won = -1;
   uint32_t ready = 0;
   for (int i = 0; i < s->n; i++) {
     if (!case_ready(&s->cases[i])) continue;
-    ready++;
-    if (ready == 1 || gosi_rand_below(&m->rand, ready) == 0) won = i;
+    if (takes_over(m, ++ready)) won = i;
     if (ordered) break;
   }
   return won;
@@ -247,8 +247,8 @@ static int begin_fds(struct sel *s) {
   return e;
 }
 
-/* One case and a default, with nothing to do: decided without the lock, as Go does. */
-ALWAYS_INLINE bool clearly_default(const gos_case *k) {
+/* A channel's case with nothing to do, as seen without the lock. */
+ALWAYS_INLINE bool clearly_not_ready(const gos_case *k) {
   if (k->op == OP_RECV) return !k->c || gosi_chan_no_recv(k->c);
   if (k->op == OP_SEND) return !k->c || gosi_chan_no_send(k->c);
   return k->op == 0;
@@ -304,13 +304,9 @@ static NOINLINE int take_seen(gosi_m *m, gos_case *cases, int n) {
   int won = -1;
   uint32_t ready = 0;
   for (int i = 0; i < n; i++) {
-    gos_chan *c = cases[i].c;
-    if (cases[i].op == OP_RECV ? !c || gosi_chan_no_recv(c) : cases[i].op != OP_SEND || !c || gosi_chan_no_send(c)) {
-      if ((unsigned)cases[i].op > OP_SEND) return GOS_WOULDBLOCK;
-      continue;
-    }
-    ready++;
-    if (ready == 1 || gosi_rand_below(&m->rand, ready) == 0) won = i;
+    if (clearly_not_ready(&cases[i])) continue;
+    if ((unsigned)cases[i].op > OP_SEND) return GOS_WOULDBLOCK; /* a file, or none that there is */
+    if (takes_over(m, ++ready)) won = i;
   }
   if (won < 0) return GOS_WOULDBLOCK;
   gosi_waiter *wake = NULL;
@@ -324,7 +320,7 @@ static NOINLINE int take_seen(gosi_m *m, gos_case *cases, int n) {
 }
 
 int gos_select(gos_case *cases, int n, gos_ns deadline) {
-  if (n == 1 && deadline == GOS_NOW && cases && clearly_default(cases)) return GOS_WOULDBLOCK;
+  if (n == 1 && deadline == GOS_NOW && cases && clearly_not_ready(cases)) return GOS_WOULDBLOCK; /* as Go does */
   if (cases && n <= FEW) { /* among many an invalid one may come late */
     if (gosi_cannot_enter()) return GOS_NOMEM;
     gosi_m *m = gosi_enter();

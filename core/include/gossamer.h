@@ -9,7 +9,8 @@
  * (gos_now()). A goroutine may continue on another thread after any call that
  * waits: pointers to thread-local variables, and errno, whose address the compiler
  * may keep, must not be carried over such a call. The first call into the library turns the calling thread into
- * the main goroutine, unless gos_init() was called before. The first one of a foreign thread may give GOS_NOMEM,
+ * the main goroutine, unless gos_init() was called before; where that is not the process's first thread, the
+ * goroutine stays on it, as after gos_lock_os_thread(), so that the thread may end. The first one of a foreign thread may give GOS_NOMEM,
  * whatever it is; one that gives no error waits for the memory, and ends the process when none comes for seconds.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -154,9 +155,9 @@ int gos_set_max_threads(int n);
 int gos_free_stacks(void);
 /* From here on the running goroutine runs on this OS thread only, and the thread runs nothing else,
    until as many gos_unlock_os_thread() calls. A goroutine that ends while locked ends its thread (the
-   process's first thread sleeps instead); one of a binding only lets go of it, and where no thread can be
-   had for the others of that binding they do run on this one. To keep main on the first thread: call it
-   before anything that waits. GOS_OK; nothing to do on foreign threads. Go: runtime.LockOSThread,
+   main goroutine's sleeps instead); one of a binding only lets go of it, and where no thread can be
+   had for the others of that binding they do run on this one. To keep main on its thread: call it
+   before anything that waits; where that is not the process's first thread, it stays there anyway. GOS_OK; nothing to do on foreign threads. Go: runtime.LockOSThread,
    UnlockOSThread. */
 int gos_lock_os_thread(void);
 int gos_unlock_os_thread(void); /* GOS_OK, also where it was not locked */

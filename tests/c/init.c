@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 #include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define CONFIG(...)                                                                                                    \
   &(gos_config) { .size = sizeof(gos_config), __VA_ARGS__ }
@@ -30,6 +32,36 @@ TEST_RAW(first_call_starts_the_runtime) {
   CHECK_EQ(gos_chan_send(c, &(int){3}), GOS_OK);
   CHECK(gos_goid() > 0);
   gos_chan_release(c);
+}
+
+/* A thread that is not the process's first starts the runtime: it can be joined, wherever others run meanwhile. */
+static atomic_bool over;
+static void yields(void *arg) {
+  (void)arg;
+  while (!over) gos_gosched();
+}
+static void *starts(void *arg) {
+  long tid = syscall(SYS_gettid); /* pthread_self() is one that compilers keep */
+  CHECK_EQ(gos_init(CONFIG(.maxprocs = 4)), GOS_OK);
+  gos_g *g[4];
+  for (int i = 0; i < 4; i++) g[i] = spawn(yields, NULL);
+  for (int i = 0; i < 2000; i++) {
+    gos_gosched();
+    CHECK_EQ(syscall(SYS_gettid), tid);
+    if (i == 1000) CHECK(gos_lock_os_thread() == GOS_OK && gos_unlock_os_thread() == GOS_OK);
+  }
+  over = true;
+  for (int i = 0; i < 4; i++) finish(g[i]);
+  return arg;
+}
+TEST_RAW(a_further_thread_starts_the_runtime) {
+  pthread_t t;
+  void *r;
+  CHECK_EQ(pthread_create(&t, NULL, starts, &t), 0);
+  CHECK_EQ(pthread_join(t, &r), 0);
+  CHECK(r == &t);
+  finish(spawn(nothing, NULL)); /* the runtime goes on without it */
+  CHECK_EQ(gos_goid(), 0);
 }
 
 TEST_RAW(bad_configs_start_nothing) {

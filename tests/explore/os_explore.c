@@ -42,6 +42,7 @@ void gosi_os_alt_stack_free(void) {}
 void gosi_os_users_signals(void) {}
 bool gosi_os_interrupt(int tid) { return (void)tid, false; }
 int gosi_os_tid(void) { return 1; }
+bool gosi_os_first_thread(void) { return true; }
 /* A thread runs all the time, or has no clock: what the monitor then does differs. */
 gos_ns gosi_os_thread_cpu(int tid) {
   (void)tid;

@@ -16,7 +16,8 @@ int gosi_os_cpus(void);
 int gosi_os_thread_count(void);
 bool gosi_os_secure(void); /* set-uid and the like: the environment is not to be trusted */
 
-int gosi_os_tid(void); /* of the calling thread */
+int gosi_os_tid(void);           /* of the calling thread */
+bool gosi_os_first_thread(void); /* the process began with the calling thread */
 /* What a thread of this process has used of the CPUs; -1: not to be had. */
 gos_ns gosi_os_thread_cpu(int tid);
 /* Is it blocked in a call (true also if that cannot be known), or does it run or wait for a CPU? */

@@ -177,6 +177,7 @@ int gosi_os_thread_count(void) {
 }
 
 int gosi_os_tid(void) { return (int)syscall(SYS_gettid); }
+bool gosi_os_first_thread(void) { return gosi_os_tid() == getpid(); }
 
 gos_ns gosi_os_thread_cpu(int tid) {
   struct timespec t;

@@ -30,6 +30,17 @@ void gosi_realm_unlock(gosi_m *m, gos_g *g) {
   g->realm->locks--;
 }
 
+static void lock(gosi_m *m, gos_g *g) {
+  m->pinned = M_LOCKED;
+  m->locked = g;
+  g->m = m;
+  gosi_store(&g->flags, (uint8_t)(g->flags | GF_LOCKED));
+}
+void gosi_lock_for_good(gosi_m *m, gos_g *g) {
+  m->bound = true;
+  lock(m, g);
+}
+
 int gos_lock_os_thread(void) {
   if (gosi_cannot_enter()) return GOS_NOMEM;
   gosi_m *m = gosi_enter();
@@ -38,11 +49,8 @@ int gos_lock_os_thread(void) {
     /* It is its thread. */
   } else if (g->realm) {
     if (!(g->realm->host.flags & GOS_HOST_PINNED)) realm_lock(m, g);
-  } else if (m->locks++ == 0) {
-    m->pinned = M_LOCKED;
-    m->locked = g;
-    g->m = m;
-    gosi_store(&g->flags, (uint8_t)(g->flags | GF_LOCKED));
+  } else if (m->locks++ == 0 && !m->bound) {
+    lock(m, g);
   }
   gosi_leave_m(m);
   return GOS_OK;
@@ -51,7 +59,7 @@ int gos_lock_os_thread(void) {
 int gos_unlock_os_thread(void) {
   gosi_m *m = gosi_enter();
   gos_g *g = m->cur;
-  if ((g->flags & GF_LOCKED) && --m->locks == 0) {
+  if ((g->flags & GF_LOCKED) && m->locks && --m->locks == 0 && !m->bound) {
     if (g->realm) {
       gosi_realm_unlock(m, g);
     } else {

@@ -47,6 +47,8 @@ static int adopt_main(void) {
   m->p->created = 1;
   gosi_rt.nms = 1;
   gosi_rt.nthreads = 1;
+  /* The process may end from any thread, another thread only by itself: where main returns it has to be on it. */
+  if (!gosi_os_first_thread()) gosi_lock_for_good(m, g);
   gosi_os_alt_stack();
   gosi_tls_m = m;
   return GOS_OK;

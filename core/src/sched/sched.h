@@ -244,6 +244,7 @@ struct gosi_m {
   uint32_t wake; /* futex: 1 = woken */
   bool in_list, spinning, foreign, is_home;
   uint8_t pinned; /* M_LOCKED, M_ENDING: see lockthread.c */
+  bool bound;     /* its main goroutine is locked to it for good: the thread is to return from where it was started */
   int locks;      /* gos_lock_os_thread(), so many times */
   gos_g *locked;  /* the goroutine it runs, and no other */
   gosi_p *handed; /* the P for it, under the runtime's lock */
@@ -537,10 +538,11 @@ size_t gosi_labels_text(gos_g *g, char *buf, size_t n);
 void gosi_labels_after_fork(void);
 
 /* lockthread.c */
-gos_g *gosi_pinned_next(gosi_m *m);          /* m->pinned: its goroutine, and a P; NULL: the thread is to end */
-void gosi_locked_give(gosi_m *m, gos_g *g);  /* g's thread gets m's P; on m's own loop */
-bool gosi_locked_yield(gosi_m *m, gos_g *g); /* as yield_to_others */
-void gosi_locked_end(gosi_m *m, gos_g *g);   /* g has ended without unlocking */
+void gosi_lock_for_good(gosi_m *m, gos_g *g); /* the main goroutine g to m, whose thread may return at any time */
+gos_g *gosi_pinned_next(gosi_m *m);           /* m->pinned: its goroutine, and a P; NULL: the thread is to end */
+void gosi_locked_give(gosi_m *m, gos_g *g);   /* g's thread gets m's P; on m's own loop */
+bool gosi_locked_yield(gosi_m *m, gos_g *g);  /* as yield_to_others */
+void gosi_locked_end(gosi_m *m, gos_g *g);    /* g has ended without unlocking */
 
 /* realm.c */
 void gosi_realm_park(gosi_m *m);

@@ -40,15 +40,19 @@ static void yields(void *arg) {
   (void)arg;
   while (!over) gos_gosched();
 }
+static void yields_a_little(void *arg) {
+  (void)arg;
+  for (int i = 0; i < 3; i++) gos_gosched();
+}
 static void *starts(void *arg) {
   long tid = syscall(SYS_gettid); /* pthread_self() is one that compilers keep */
   CHECK_EQ(gos_init(CONFIG(.maxprocs = 4)), GOS_OK);
   gos_g *g[4];
   for (int i = 0; i < 4; i++) g[i] = spawn(yields, NULL);
-  for (int i = 0; i < 2000; i++) {
-    gos_gosched();
+  for (int i = 0; i < 300; i++) {
+    finish(spawn(yields_a_little, NULL)); /* who waited continues where it was woken */
     CHECK_EQ(syscall(SYS_gettid), tid);
-    if (i == 1000) CHECK(gos_lock_os_thread() == GOS_OK && gos_unlock_os_thread() == GOS_OK);
+    if (i == 100) CHECK(gos_lock_os_thread() == GOS_OK && gos_unlock_os_thread() == GOS_OK);
   }
   over = true;
   for (int i = 0; i < 4; i++) finish(g[i]);

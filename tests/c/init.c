@@ -56,6 +56,7 @@ static void *starts(void *arg) {
   }
   over = true;
   for (int i = 0; i < 4; i++) finish(g[i]);
+  CHECK_EQ(syscall(SYS_gettid), tid);
   return arg;
 }
 TEST_RAW(a_further_thread_starts_the_runtime) {

@@ -213,6 +213,13 @@ PyObject *go_headline(PyObject *g);
 void go_grace_failed(void);
 /* The goroutine could not start: it ends with MemoryError. */
 void go_start_failed(PyObject *g);
+/* A function's goroutine could not start: told by the next go(), which drops the reference to owner. */
+struct unstarted {
+  struct unstarted *next;
+  PyObject *owner, *fn;
+  int times; /* 0: none to be told */
+};
+void go_unstarted(struct unstarted *u, PyObject *owner, PyObject *fn);
 void go_site(PyObject *g, char *buf, size_t n);
 /* The exception type that interrupt() wants raised in the running goroutine: borrowed, or NULL. */
 PyObject *go_interrupt_type(void);

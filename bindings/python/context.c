@@ -488,6 +488,7 @@ typedef struct {
   int lasti;
   bool waits; /* neither started nor stopped */
   void *stop; /* the core's handle; NULL: given back, or its context never ends */
+  struct unstarted unstarted;
 } after;
 
 PyTypeObject *AfterFunc_type;
@@ -545,10 +546,9 @@ static void run_after(void *arg) {
 }
 
 void after_func_start_failed(PyObject *o) {
-  disarm((after *)o);
-  PyErr_SetString(PyExc_MemoryError, "the goroutine of after_func() could not start: no memory for its stack");
-  PyErr_WriteUnraisable(((after *)o)->fn);
-  Py_DECREF(o);
+  after *a = (after *)o;
+  disarm(a);
+  go_unstarted(&a->unstarted, o, a->fn);
 }
 
 void after_func_site(PyObject *o, char *buf, size_t n) { go_site_of(((after *)o)->code, ((after *)o)->lasti, buf, n); }

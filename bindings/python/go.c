@@ -40,7 +40,10 @@ static struct goroutine live = {.prev = &live, .next = &live},
                         uncollected = {.prev = &uncollected, .next = &uncollected};
 static goroutine *main_object;
 static bool orphans;
-static PyObject *goexit_type;
+static struct unstarted *unstarted; /* functions for later; the last one first */
+static PyObject *goexit_type, *unstarted_error;
+
+#define UNSTARTED "the goroutine could not start: no memory for its stack"
 
 static void list_add(goroutine *head, goroutine *g) {
   g->prev = head->prev;
@@ -185,6 +188,14 @@ PyObject *go_headline(PyObject *o) {
                               by, *site ? " at " : "", site);
 }
 
+/* It could not start, and there it could not be done: what it was called with goes, and the list's reference. */
+static void adopt(goroutine *g) {
+  g->orphan = false;
+  drop_call(g);
+  Py_CLEAR(g->wg);
+  Py_DECREF(g);
+}
+
 /* Those that died before then; not those whose joiner has not come to run since, unless it never will (GOS_FOREVER).
    What is left: when the next one's time comes, GOS_FOREVER: none. */
 static gos_ns report_older(gos_ns than) {
@@ -198,17 +209,30 @@ static gos_ns report_older(gos_ns than) {
       left = than + LATER;
       continue;
     }
-    bool orphan = g->orphan;
-    g->orphan = false;
     Py_INCREF(g);
+    if (g->orphan) adopt(g);
     report(g);
     Py_DECREF(g);
-    if (orphan) Py_DECREF(g);
     next = uncollected.next; /* Python code has run */
   }
   return left;
 }
-void go_report_all(void) { report_older(GOS_FOREVER); }
+static void report_functions(void) {
+  for (struct unstarted *u; (u = unstarted);) {
+    int times = u->times;
+    unstarted = u->next;
+    u->times = 0;
+    for (PyObject *owner = u->owner; times > 0; times--) {
+      PyErr_SetString(PyExc_MemoryError, "the goroutine of after_func() could not start: no memory for its stack");
+      PyErr_WriteUnraisable(u->fn);
+      Py_DECREF(owner);
+    }
+  }
+}
+void go_report_all(void) {
+  report_functions();
+  report_older(GOS_FOREVER);
+}
 
 /* An exception whose handle is held may still be collected, for a second; then it is reported all the same. */
 enum { GRACE = 1000 * 1000 * 1000 };
@@ -248,9 +272,7 @@ void go_grace_failed(void) { grace_runs = false; }
 static void collected(goroutine *g) {
   g->collected = true;
   if (g->ended && g->next) list_remove(g);
-  if (LIKELY(!g->orphan)) return;
-  g->orphan = false;
-  Py_DECREF(g); /* whoever asks has another */
+  if (UNLIKELY(g->orphan)) adopt(g); /* whoever asks has another reference */
 }
 
 void go_collected_elsewhere(void) {
@@ -324,23 +346,28 @@ static void run(goroutine *g, struct state *st) {
 
 static void entry(void *arg) { run(arg, realm_state()); }
 
+/* Called from within the scheduler, where a goroutine is half asleep: no Python code may run, so nothing is created and
+   nothing freed (either may run the collector). The rest comes with who asks, or with the next go(). */
 void go_start_failed(PyObject *o) {
   goroutine *g = (goroutine *)o;
-  PyErr_SetString(PyExc_MemoryError, "the goroutine could not start: no memory for its stack");
-  g->error = compat_take_exception();
+  g->error = Py_NewRef(unstarted_error);
   g->died = gos_now();
   g->ended = true;
-  drop_call(g);
-  PyObject *wg = g->wg;
-  g->wg = NULL;
   list_remove(g);
   show(g);
-  /* Called from within the scheduler, where no Python code may run: the report comes with the next go(). */
   list_add(&uncollected, g);
   g->orphan = orphans = true;
-  if (!wg) return;
-  if (!room_left(wg, g->error, false)) waitgroup_done(wg);
-  Py_DECREF(wg);
+  if (!g->wg) return;
+  g->collected = room_left(g->wg, g->error, false); /* its group tells */
+  if (!g->collected) waitgroup_done(g->wg);
+}
+void go_unstarted(struct unstarted *u, PyObject *owner, PyObject *fn) {
+  if (u->times++ > 0) return; /* a timer, reset and due again before anybody was told */
+  u->next = unstarted;
+  u->owner = owner;
+  u->fn = fn;
+  unstarted = u;
+  orphans = true;
 }
 
 int go_copy_context(PyObject **context) {
@@ -379,11 +406,11 @@ static int apply(goroutine *g, const struct options *o) {
 
 static void report_orphans(void) {
   orphans = false;
+  report_functions();
   for (goroutine *g = uncollected.next; g != &uncollected; g = g->next) {
     if (!g->orphan) continue;
-    g->orphan = false;
     grace_start(GRACE);
-    Py_DECREF(g); /* the finalizer reports it, unless a handle is held */
+    adopt(g); /* the finalizer reports it, unless a handle is held */
     g = &uncollected;
   }
 }
@@ -489,6 +516,7 @@ static PyObject *outcome(goroutine *g) {
                         (unsigned long long)gos_g_id(g->h));
   if (LIKELY(!g->error)) return Py_NewRef(g->result ? g->result : Py_None);
   collected(g);
+  if (UNLIKELY(g->error == unstarted_error)) return PyErr_Format(PyExc_MemoryError, "%s", UNSTARTED); /* one's own */
   PyErr_SetObject((PyObject *)Py_TYPE(g->error), g->error);
   return NULL;
 }
@@ -868,6 +896,8 @@ static PyType_Spec using_spec = {"gossamer._gossamer._Go", sizeof(go_object), 0,
                                  using_slots};
 
 int go_init(PyObject *m) {
+  unstarted_error = PyObject_CallFunction(PyExc_MemoryError, "s", UNSTARTED);
+  if (!unstarted_error) return -1;
   goexit_type = PyErr_NewException("gossamer._gossamer._Goexit", PyExc_BaseException, NULL);
   if (!goexit_type || PyModule_AddObjectRef(m, "_Goexit", goexit_type) < 0) return -1;
   if (!(Goroutine_type = add_type(m, &spec, NULL)) || !(Go_type = add_type(NULL, &using_spec, NULL))) return -1;

@@ -74,6 +74,7 @@ typedef struct {
   PyObject *c;                          /* the view; NULL: not asked for yet */
   PyObject *fn, *args, *context, *code; /* fn NULL: it sends on its channel */
   int lasti;
+  struct unstarted unstarted;
   PyObject *weak;
 } timer;
 
@@ -248,10 +249,9 @@ static void fire(void *arg) {
   Py_DECREF(t);
 }
 
-void timer_start_failed(PyObject *t) {
-  PyErr_SetString(PyExc_MemoryError, "the goroutine of after_func() could not start: no memory for its stack");
-  PyErr_WriteUnraisable(((timer *)t)->fn);
-  Py_DECREF(t);
+void timer_start_failed(PyObject *o) {
+  timer *t = (timer *)o;
+  go_unstarted(&t->unstarted, o, t->fn);
 }
 
 void timer_site(PyObject *o, char *buf, size_t n) { go_site_of(((timer *)o)->code, ((timer *)o)->lasti, buf, n); }

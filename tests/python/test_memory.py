@@ -74,6 +74,75 @@ print(go(lambda: 5).join())
     assert r.out.endswith("5\n"), r
 
 
+def test_start_without_memory(program):
+    """Found while main goes to sleep: what that runs (finalizers) waits until somebody may wait."""
+    pytest.importorskip("_testcapi")
+    r = program(
+        """
+        import sys
+        from _testcapi import set_nomemory
+        from gossamer import *
+        class Waits:
+            def __init__(self, name): self.name = name
+            def __call__(self): pass
+            def __del__(self):
+                runtime.gosched()
+                print(self.name, "is let go")
+        sys.unraisablehook = lambda u: print("unraisable:", u.exc_value, u.object.name)
+        ch, wg, group = Chan(), sync.WaitGroup(), errgroup.Group()
+        wg.add(1)
+        def use_stacks():
+            go(ch.recv_ok)
+            runtime.gosched()
+        def lack():
+            set_nomemory(0, 1)  # the next allocation: the thread state of what starts
+            runtime.gosched()
+        use_stacks()
+        g = go(Waits("go"))
+        lack()
+        for i in range(2):
+            try: g.join()
+            except MemoryError as e: print(e, g.exception() is not e)
+        g = wg.go(Waits("wg"))
+        lack()
+        wg.done()
+        wg.wait()
+        print(g.status, type(g.exception()).__name__)
+        del g
+        group.go(Waits("group"))
+        lack()
+        try: group.wait()
+        except MemoryError as e: print("group:", e)
+        ctx = context.with_cancel()
+        context.after_func(ctx, Waits("context"))
+        ctx.cancel()
+        lack()
+        use_stacks()
+        t = after_func(0, Waits("timer"))
+        lack()
+        del t
+        ch.close()
+        print(go(lambda: 5).join())
+        """,
+    )
+    what = "could not start: no memory for its stack"
+    assert r.code == 0 and r.err == "", r
+    assert r.out.splitlines() == [
+        "go is let go",
+        f"the goroutine {what} True",
+        f"the goroutine {what} True",
+        "wg is let go",
+        "dead MemoryError",
+        f"group: the goroutine {what}",
+        f"unraisable: the goroutine of after_func() {what} context",
+        "context is let go",
+        "group is let go",
+        f"unraisable: the goroutine of after_func() {what} timer",
+        "timer is let go",
+        "5",
+    ]
+
+
 def test_huge_stack_and_channel(program):
     r = program(
         f"""{SET_LIMIT}

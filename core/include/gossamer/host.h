@@ -64,7 +64,8 @@ typedef struct gos_host {
   /* [lock] Is there no thread outside the runtime that could still wake a goroutine of
      this realm? (Deadlock check.) Unset: the process's other threads are counted. */
   int (*alone)(void *u);
-  /* [lock] The goroutine could not start for lack of memory: give its arg an error. fn will not run. */
+  /* [lock] The goroutine could not start for lack of memory: give its arg an error. fn will not run. Called
+     while another is about to sleep: without giving up the lock, and without anything that might. */
   void (*start_failed)(void *u, void *arg);
   /* [lock] Writes "file:line" of the place that created the goroutine with this arg. */
   void (*site)(void *u, void *arg, char *buf, size_t n);

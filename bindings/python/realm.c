@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "binding.h"
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ static struct {
   struct state *kept;           /* that, until the child's first use of the runtime */
   struct state *spare;          /* states of freed fibers; GIL */
   struct state *volatile loops; /* pushed to without the GIL, never shrinks */
+  int leaving;                  /* threads that are giving up the GIL */
   pthread_key_t ending;         /* frees the state of a thread that ends */
   bool identities, warned, closed, forked, main_handles_signals;
 } rt;
@@ -76,7 +78,14 @@ static void host_attach(void *u, void *state) {
 static void host_detach(void *u, void *state) {
   (void)u;
   struct state *st = state;
+  /* 3.13 looks at the thread state once more when the GIL is free already, and another thread may end the interpreter. */
+  __atomic_fetch_add(&rt.leaving, 1, __ATOMIC_RELAXED);
   st->ts = PyEval_SaveThread();
+  __atomic_fetch_sub(&rt.leaving, 1, __ATOMIC_RELEASE);
+}
+/* With the GIL. Who has given it up needs nothing but a CPU to get out of there. */
+static void wait_for_leavers(void) {
+  while (__atomic_load_n(&rt.leaving, __ATOMIC_ACQUIRE)) sched_yield();
 }
 
 static void *host_fiber_new(void *u, char *lo, char **hi) {
@@ -389,12 +398,14 @@ static PyObject *close_realm(PyObject *self, PyObject *ignored) {
   report_finish();
   rt.closed = true;
   gos_realm_close(realm);
+  wait_for_leavers();
   state_here = NULL;
   Py_RETURN_NONE;
 }
 
 /* In the child, before CPython does its part: memory only. */
 static void after_fork(void) {
+  rt.leaving = 0;
   if (!realm || rt.closed) return;
   struct state *me = state_here ? state_here : rt.kept;
   state_here = NULL; /* the identity stays: locks that are held know their owner by it */

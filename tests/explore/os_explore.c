@@ -9,6 +9,7 @@
 
 void gosi_os_init(void) {}
 gos_ns gosi_os_now(void) { return ex_now(); }
+gos_ns gosi_os_coarse(void) { return ex_now(); }
 uint64_t gosi_os_random(void) { return ex_roll(UINT32_MAX) | 1; }
 int gosi_os_cpus(void) { return 2; }
 int gosi_os_thread_count(void) { return ex_thread_count(); }

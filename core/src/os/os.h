@@ -9,6 +9,8 @@
 
 void gosi_os_init(void);
 gos_ns gosi_os_now(void);
+/* The same clock as of the system's last tick, some ms ago: a fifth of the price where the other takes 40 ns. */
+gos_ns gosi_os_coarse(void);
 uint64_t gosi_os_random(void);
 /* CPUs by affinity and cgroup quota; at least 1. */
 int gosi_os_cpus(void);

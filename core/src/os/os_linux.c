@@ -84,11 +84,13 @@ void gosi_os_init(void) {
 #endif
 }
 
-gos_ns gosi_os_now(void) {
+static gos_ns read_clock(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
+gos_ns gosi_os_now(void) { return read_clock(CLOCK_MONOTONIC); }
+gos_ns gosi_os_coarse(void) { return read_clock(CLOCK_MONOTONIC_COARSE); }
 
 uint64_t gosi_os_random(void) {
   uint64_t r = 0;

@@ -159,7 +159,7 @@ static JUMPS_BACK int get_claim(gos_rwmutex *rw, gos_ns deadline) {
       gosi_lock_drop(&b->lock);
       return late ? GOS_TIMEDOUT : GOS_OK;
     }
-    if (!since) since = gosi_os_now();
+    if (!since) since = gosi_os_coarse();
     w.elem = &since;
     int e = gosi_lot_wait(m, b, &w, writers(rw), woken, WAIT_RWMUTEX_LOCK, deadline);
     m = gosi_self_m();
@@ -176,7 +176,7 @@ static gos_g *end_claim(gos_rwmutex *rw, gosi_bucket *b) {
   gosi_waiter *w = gosi_lot_take(b, writers(rw));
   if (w) {
     flags = QUEUED; /* there may be more */
-    w->ok = gosi_os_now() - *(gos_ns *)w->elem > starving;
+    w->ok = gosi_os_coarse() - *(gos_ns *)w->elem > starving;
     if (w->ok) flags |= CLAIMED | DRAINING;
     *tail = w->g;
     tail = &w->g->next;

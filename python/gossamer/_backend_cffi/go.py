@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from types import GenericAlias, MappingProxyType
 
 from .chan import NOTHING, RecvChan, new_core, view
-from .core import CLOSED, NULL, OK, ffi, lib
+from .core import CLOSED, FOREVER, NULL, OK, ffi, lib
 from .errors import Canceled, Deadlock, DeadlineExceeded, NoCopy, final
 from .report import report_exception
 from .wait import Call, ambient, deadline_of, failed, here, obeyed, running, wait
@@ -174,9 +174,10 @@ class Goroutine(NoCopy):
         if running() is self:
             raise RuntimeError("a goroutine cannot join itself")
         deadline, ctx = deadline_of(timeout), obeyed(ctx, "join")
-        if not self._ended or ctx is not None:
+        leaving = self._id in _ending and getattr(here, "ending", None) != self._id  # its thread lets go of it
+        if leaving or not self._ended or ctx is not None:
             call = Call(lib.gos_chan_recv_dl, lib.gos_chan_recv_ctx, self._done._c, NULL)
-            e = wait(deadline, ctx, call, "join")
+            e = wait(FOREVER if leaving else deadline, ctx, call, "join")
             if e not in (OK, CLOSED):
                 raise failed(e, ctx, "join timed out")
         error = self._error
@@ -338,9 +339,10 @@ def _run(box):
     lost = g._error if not g._collected else None
     id = g._id
     _end(g)
-    here.g = None
+    here.g, here.ending = None, id
     del g  # perhaps the last reference: reports, before who joins goes on
     _ending.discard(id)
+    here.ending = None
     lib.gos_chan_close(done)
     if wg is not None:
         wg._left(lost)
@@ -358,8 +360,8 @@ def _end_child(g):
 
 def _end(g):
     g._collected = g._collected or (g._error is not None and _asked_for(g._error))
-    g._ended = True
     _ending.add(g._id)
+    g._ended = True
     _live.pop(g._id, None)
     g._handle = g._wg = None
     if g._to_be_reported():

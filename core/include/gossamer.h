@@ -8,10 +8,13 @@
  * Durations and deadlines are int64 nanoseconds on the monotonic clock
  * (gos_now()). A goroutine may continue on another thread after any call that
  * waits: pointers to thread-local variables, and errno, whose address the compiler
- * may keep, must not be carried over such a call. The first call into the library turns the calling thread into
- * the main goroutine, unless gos_init() was called before; where that is not the process's first thread, the
- * goroutine stays on it, as after gos_lock_os_thread(), so that the thread may end. The first one of a foreign thread may give GOS_NOMEM,
- * whatever it is; one that gives no error waits for the memory, and ends the process when none comes for seconds.
+ * may keep, must not be carried over such a call.
+ *
+ * The first call that starts something, waits or may wait turns the calling thread into the main goroutine, unless
+ * gos_init() was called before (making a channel, gos_goid() and counts do not). Where that is not the process's first
+ * thread, the goroutine stays on it, as after gos_lock_os_thread(), so that the thread may end. The first call of a
+ * foreign thread may give GOS_NOMEM, whatever it is; one that gives no error waits for the memory, and ends the process
+ * when none comes for seconds.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -74,7 +77,8 @@ typedef struct gos_config {
   uint64_t seed;                           /* of select's and the scheduler's choices; 0: from the system */
   unsigned flags;                          /* GOS_DUMP_ON_SIGQUIT or 0 */
   void (*on_panic)(const char *report);    /* NULL: print the report, exit 2 */
-  void (*on_deadlock)(const char *report); /* NULL: print the report, exit 2; else main's wait gives GOS_DEADLOCK */
+  void (*on_deadlock)(const char *report); /* NULL: print the report, exit 2; else main's wait gives GOS_DEADLOCK, and
+                                              one that gives no errors goes on, to be reported again */
 } gos_config;
 
 typedef struct gos_go_options {
@@ -187,7 +191,8 @@ void gos_chan_release(gos_chan *c);
 /* GOS_OK, GOS_CLOSED, GOS_CANCELED; with a deadline also GOS_TIMEDOUT, or GOS_WOULDBLOCK for GOS_NOW. */
 int gos_chan_send(gos_chan *c, const void *v);
 int gos_chan_send_dl(gos_chan *c, const void *v, gos_ns deadline);
-/* The same codes; GOS_CLOSED zeroes *out. out may be NULL: the value is dropped. */
+/* The same codes; GOS_CLOSED zeroes *out. out may be NULL: the value is dropped; as it was received, it does not go to
+   the destructor. */
 int gos_chan_recv(gos_chan *c, void *out);
 int gos_chan_recv_dl(gos_chan *c, void *out, gos_ns deadline);
 /* GOS_OK for the call that closed it, GOS_CLOSED for a later one, GOS_INVAL for NULL. */

@@ -109,6 +109,28 @@ TEST(a_monitor_and_threads_of_its_own) {
   needs_another_thread();
 }
 
+/* Nobody else has started a thread there that would tell. */
+static int waits_for_nothing(void) {
+  int status = -1;
+  pid_t pid = fork();
+  if (!pid) {
+    alarm(30);
+    CHECK(freopen("/dev/null", "w", stderr));
+    gos_chan_recv(NULL, NULL);
+    _exit(0);
+  }
+  CHECK_EQ(waitpid(pid, &status, 0), pid);
+  return status;
+}
+static void waits_in_vain(void *arg) { *(int *)arg = waits_for_nothing(); }
+TEST(a_deadlock_in_the_child) {
+  int status = -1;
+  CHECK_EQ(WEXITSTATUS(waits_for_nothing()), 2);
+  finish(spawn(waits_in_vain, &status));
+  CHECK(WIFEXITED(status));
+  CHECK_EQ(WEXITSTATUS(status), 2);
+}
+
 TEST(fork_in_main) { forks(NULL); }
 TEST(fork_in_a_goroutine) {
   gos_g *g = gos_go_opts(&(gos_go_options){.size = sizeof(gos_go_options), .stack = 1 << 20}, forks, NULL, NULL);

@@ -62,9 +62,9 @@ static void *starts(void *arg) {
 TEST_RAW(a_further_thread_starts_the_runtime) {
   pthread_t t;
   void *r;
-  CHECK_EQ(pthread_create(&t, NULL, starts, &t), 0);
+  CHECK_EQ(pthread_create(&t, NULL, starts, &over), 0);
   CHECK_EQ(pthread_join(t, &r), 0);
-  CHECK(r == &t);
+  CHECK(r == &over);
   finish(spawn(nothing, NULL)); /* the runtime goes on without it */
   CHECK_EQ(gos_goid(), 0);
 }

@@ -339,6 +339,8 @@ TEST(dial_errors) {
   CHECK_EQ(gos_dial("telegraph", nowhere, GOS_FOREVER), GOS_INVAL);
   CHECK_EQ(gos_dial(NULL, nowhere, GOS_FOREVER), GOS_INVAL);
   CHECK_EQ(gos_dial("tcp", "nocolon", GOS_FOREVER), GOS_INVAL);
+  CHECK_EQ(gos_listen("tcp", "127.0.0.1:65536", 0), GOS_INVAL); /* the resolver would make 0 of it */
+  CHECK_EQ(gos_dial("tcp", "127.0.0.1:4294967297", GOS_FOREVER), GOS_INVAL);
   CHECK_EQ(gos_dial("tcp", "::1:80", GOS_FOREVER), GOS_INVAL);
   CHECK_EQ(gos_dial("tcp", "127.0.0.1:noservice", GOS_FOREVER), GOS_INVAL);
   CHECK_EQ(gos_dial("tcp4", "[::1]:80", GOS_FOREVER), GOS_SYS(EHOSTUNREACH));

@@ -60,7 +60,7 @@ int64_t gos_write_ctx(int fd, const void *buf, size_t n, gos_ctx *x);
 int64_t gos_recvfrom_ctx(int fd, void *buf, size_t n, gos_addr *from, gos_ctx *x);
 int64_t gos_sendto_ctx(int fd, const void *buf, size_t n, const gos_addr *to, gos_ctx *x);
 int gos_resolve_ctx(const char *network, const char *address, gos_addr *out, gos_ctx *x);
-/* The first n of all of them, each once: how many there are. Go: net.LookupHost. */
+/* The first n (at least 1) of all of them, each once: how many there are. Go: net.LookupHost. */
 int gos_lookup(const char *network, const char *address, gos_addr *out, int n, gos_ns deadline);
 int gos_local_addr(int fd, gos_addr *out);
 int gos_peer_addr(int fd, gos_addr *out);

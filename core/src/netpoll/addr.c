@@ -34,6 +34,10 @@ static const struct sockaddr *sock(const gos_addr *a) { return (const struct soc
 
 /* ---- names ---------------------------------------------------------------------------------- */
 /* "host:port" in its parts; host is empty for none. */
+static bool too_large(const char *port) {
+  char *end;
+  return strtoul(port, &end, 10) > 65535 && !*end;
+}
 static int split(const char *address, char *host, size_t n, char *port, size_t pn) {
   const char *colon = strrchr(address, ':'), *from = address, *to = colon;
   if (!colon) return GOS_INVAL;
@@ -44,7 +48,7 @@ static int split(const char *address, char *host, size_t n, char *port, size_t p
   } else if (memchr(from, ':', (size_t)(to - from))) {
     return GOS_INVAL; /* an IPv6 address needs its brackets: which colon is the port's? */
   }
-  if ((size_t)(to - from) >= n || strlen(colon + 1) >= pn) return GOS_INVAL;
+  if ((size_t)(to - from) >= n || strlen(colon + 1) >= pn || too_large(colon + 1)) return GOS_INVAL;
   memcpy(host, from, (size_t)(to - from));
   host[to - from] = 0;
   strcpy(port, colon[1] ? colon + 1 : "0");

@@ -366,6 +366,7 @@ void gosi_m_nudge(void) {
 /* m has no P: sleeps until it is given one, a timer is due that no other thread watches, or a file
    descriptor is ready. */
 static void m_sleep(gosi_m *m) {
+  gosi_sysmon_start(); /* a fork's child has none yet, and nobody else would tell a deadlock */
   gosi_lock_take(&gosi_rt.lock);
   if (gosi_rt.nglobal && gosi_rt.idle_ps) {
     own(m, p_take_locked());

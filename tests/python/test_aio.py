@@ -13,8 +13,10 @@ from gossamer import (
     Canceled,
     Chan,
     ChanClosed,
+    _async,
     aio,
     awaiting,
+    context,
     default,
     go,
     nil_chan,
@@ -165,6 +167,145 @@ def test_cancelled_recv_loses_nothing():
         return got
 
     assert asyncio.run(main()) == list(range(50))
+
+
+async def taken(ch, v):
+    """Sends v to the task that waits for it."""
+    while not ch.try_send(v):
+        await asyncio.sleep(0)
+
+
+async def given(ch):
+    """Takes the value of the task that waits to send it."""
+    while (v := ch.try_recv(None)) is None:
+        await asyncio.sleep(0)
+    return v
+
+
+def test_what_was_received_before_the_context_ended():
+    async def main():
+        ch = Chan()
+        with context.with_cancel() as ctx:
+            task = asyncio.create_task(ch.arecv())
+            await taken(ch, "value")
+            ctx.cancel()
+        assert await task == "value"
+        with context.with_cancel() as ctx:
+            task = asyncio.create_task(ch.asend("value"))
+            assert await given(ch) == "value"
+            ctx.cancel()
+        assert await task is None
+
+    asyncio.run(main())
+
+
+def test_outcome_of_a_goroutine_that_ended_before_the_context():
+    async def main():
+        async def wait(g):
+            return await g
+
+        ch = Chan()
+        with context.with_cancel() as ctx:
+            g = go(ch.recv)
+            task = asyncio.create_task(wait(g))
+            await taken(ch, "value")
+            while g.status != "dead":
+                await asyncio.sleep(0)
+            again = asyncio.create_task(wait(g))
+            ctx.cancel()
+        assert await task == "value" and await again == "value"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("wait", [lambda ch, g: ch.arecv(), lambda ch, g: ch.asend(1), lambda ch, g: g])
+def test_waits_obey_the_ambient_context(wait):
+    async def main():
+        async def begin():
+            await wait(Chan(), g)
+
+        quit = Chan()
+        g = go(quit.recv)
+        with context.with_cancel() as ctx:
+            task = asyncio.create_task(begin())
+            await asyncio.sleep(0)
+            ctx.cancel()
+        with pytest.raises(Canceled):
+            await task
+        quit.send(None)
+
+    asyncio.run(main())
+
+
+def cancel_too_late(monkeypatch, task, when):
+    """Cancels the task, which waits for what has happened already; either before or after it was told."""
+    if when == "untold":
+        task.cancel("why")
+    else:
+        wake = _async._wake
+
+        def wake_and_cancel(future):
+            wake(future)
+            task.cancel("why")
+
+        monkeypatch.setattr(_async, "_wake", wake_and_cancel)
+
+
+@pytest.mark.parametrize("when", ["untold", "told"])
+def test_cancelled_too_late(monkeypatch, when):
+    async def main():
+        ch = Chan()
+        task = asyncio.create_task(ch.arecv())
+        await taken(ch, "value")
+        cancel_too_late(monkeypatch, task, when)
+        assert await task == "value" and not task.cancelled()
+        monkeypatch.undo()
+        task = asyncio.create_task(ch.asend("value"))
+        assert await given(ch) == "value"
+        cancel_too_late(monkeypatch, task, when)
+        assert await task is None and not task.cancelled()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("when", ["untold", "told"])
+def test_cancelled_too_late_is_cancelled_later(monkeypatch, when):
+    async def main():
+        ch, got = Chan(), []
+
+        async def take():
+            got.append(await ch.arecv())
+            got.append(await ch.arecv())
+
+        task = asyncio.create_task(take())
+        await taken(ch, "value")
+        cancel_too_late(monkeypatch, task, when)
+        with pytest.raises(asyncio.CancelledError, match="why"):
+            await task
+        assert got == ["value"] and task.cancelled() and task.cancelling() == 1
+
+    asyncio.run(main())
+
+
+def test_timeout_too_late():
+    async def main():
+        ch = Chan()
+
+        async def take():
+            async with asyncio.timeout(None) as limit:
+                limits.append(limit)
+                value = await ch.arecv()
+            await asyncio.sleep(0)  # not cancelled: the timeout is over
+            await asyncio.sleep(0)
+            return value, asyncio.current_task().cancelling()
+
+        limits = []
+        task = asyncio.create_task(take())
+        await taken(ch, "value")
+        limits[0].reschedule(0)  # now: beside what the goroutine tells the loop
+        return await task, limits[0].expired()
+
+    assert asyncio.run(main()) == (("value", 0), True)
 
 
 def test_timeout_around_recv():

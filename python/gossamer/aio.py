@@ -15,7 +15,7 @@ import selectors
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast
 
-from ._gossamer import Canceled, Case, Chan, Goroutine, Mutex, _awaiting, go, readable, recv, select
+from ._gossamer import Canceled, Case, Chan, Goroutine, Mutex, _awaiting, background, go, readable, recv, select
 from ._late import internal
 
 __all__ = ["awaiting", "run", "wrap"]
@@ -156,7 +156,7 @@ def run(coro: Awaitable[_T]) -> _T:
         outcome.done.recv_ok()
     except BaseException:
         loop.call_soon_threadsafe(outcome.cancel)
-        outcome.done.recv_ok()
+        outcome.done.recv_ok(ctx=background())  # the ambient one may be what has ended
         outcome.exception()  # seen, whatever it is
         raise
     if loop.ended and isinstance(outcome.exception(), asyncio.CancelledError):

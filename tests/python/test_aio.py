@@ -436,6 +436,34 @@ def test_interrupted_run_cancels(settle):
     assert seen.recv() == "cancelled"
 
 
+def test_run_waits_for_the_end_under_a_context_that_ended():
+    began, may_end, log = Chan(1), Chan(), []
+
+    async def work():
+        began.send(None)
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            await may_end.arecv()
+            log.append("cleaned up")
+            raise KeyError("nobody's")
+
+    def call():
+        with context.with_cancel() as ctx:
+            ctxs.send(ctx)
+            try:
+                aio.run(work())
+            finally:
+                log.append("run")
+
+    ctxs = Chan(1)
+    g = go(call)
+    began.recv()
+    ctxs.recv().cancel()
+    may_end.send(None)
+    assert g.join() is None and log == ["cleaned up", "run"]
+
+
 def test_several_asyncio_runs_at_once():
     async def main(i):
         q = asyncio.Queue()

@@ -11,6 +11,7 @@ import atexit
 import concurrent.futures
 import contextvars
 import functools
+import os
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast
@@ -68,7 +69,8 @@ def _serve(loop: _Loop) -> None:
     try:
         loop.run_forever()
     finally:  # told to stop, or interrupted: whoever waits for a task must hear of its end
-        _loop = _server = None
+        if _loop is loop:  # not in a child that it forked
+            _loop = _server = None
         loop.ended = True
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
@@ -98,6 +100,15 @@ def _stop() -> None:
             server.join(timeout=1)
         except BaseException:  # the program ends anyway
             pass
+
+
+def _in_child() -> None:
+    """The loop's goroutine stayed in the parent, which has the same epoll: the loop is left as it is."""
+    global _mutex, _loop, _server
+    _mutex, _loop, _server = Mutex(), None, None
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 async def _await(aw: Awaitable[_T]) -> _T:

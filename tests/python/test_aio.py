@@ -544,6 +544,35 @@ def test_at_exit(program):
     assert r.out == "5\n" and r.code == 0 and r.err == "", r
 
 
+def test_forked_child_has_a_loop_of_its_own(program):
+    r = program(
+        """
+        import asyncio, gc, os, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork() beside threads
+        warnings.simplefilter("default", ResourceWarning)
+        from gossamer import aio, awaiting, go, select
+        async def add(a, b):
+            await asyncio.sleep(0)
+            return a + b
+        async def forks(): return child()
+        def child():
+            pid = os.fork()
+            if pid == 0:
+                try: ok = aio.run(add(1, 1)) == 2 and select(awaiting(add(1, 2))).value == 3
+                finally:
+                    gc.collect()
+                    os._exit(7 if ok else 1)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        print(aio.run(add(1, 1)), child(), go(child).join(), aio.run(forks()), aio.run(add(2, 2)), flush=True)
+        pid = os.fork()
+        if pid: os.waitpid(pid, 0)
+        print(aio.run(add(3, 3)))  # both end as programs do
+        """,
+        timeout=30,
+    )
+    assert r.out == "2 7 7 7 4\n6\n6\n" and r.code == 0 and r.err == "", r
+
+
 def test_shutdown_ends_the_loop(program):
     r = program(
         """

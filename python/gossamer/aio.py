@@ -11,8 +11,10 @@ import atexit
 import concurrent.futures
 import contextvars
 import functools
+import inspect
 import os
 import selectors
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -64,10 +66,25 @@ _loop: _Loop | None = None
 _server: Goroutine[None] | None = None
 
 
+def _of_coroutine(error: BaseException) -> bool:
+    return any(f.f_code.co_flags & inspect.CO_COROUTINE for f, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _run_forever(loop: _Loop) -> None:
+    """Until it is told to stop. asyncio lets KeyboardInterrupt and SystemExit of a task end its loop as well,
+    which is others' loop, too: whoever waits for the task gets them."""
+    while True:
+        try:
+            return loop.run_forever()
+        except (KeyboardInterrupt, SystemExit) as error:
+            if not _of_coroutine(error):
+                raise
+
+
 def _serve(loop: _Loop) -> None:
     global _loop, _server
     try:
-        loop.run_forever()
+        _run_forever(loop)
     finally:  # told to stop, or interrupted: whoever waits for a task must hear of its end
         if _loop is loop:  # not in a child that it forked
             _loop = _server = None

@@ -544,6 +544,49 @@ def test_at_exit(program):
     assert r.out == "5\n" and r.code == 0 and r.err == "", r
 
 
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit"])
+def test_run_keeps_what_ends_a_program_to_its_caller(program, error):
+    r = program(
+        f"""
+        import asyncio
+        from gossamer import *
+        from gossamer import aio
+        async def fails(): raise {error}("mine")
+        async def awaits():
+            await asyncio.sleep(0)
+            await asyncio.create_task(fails())
+        async def waits(): return await quit.arecv()
+        quit = Chan()
+        other = go(aio.run, waits())
+        for coro in fails(), awaits():
+            try: aio.run(coro)
+            except {error} as e: print(e)
+        try: select(case := awaiting(fails())) and case.value
+        except {error} as e: print(e)
+        quit.send("goes on")
+        print(other.join())
+        """,
+        timeout=30,
+    )
+    assert r.out == "mine\nmine\nmine\ngoes on\n" and r.code == 0 and r.err == "", r
+
+
+def test_what_ends_a_program_ends_the_loop_unless_a_task_raised_it(program):
+    r = program(
+        """
+        import asyncio, sys
+        from gossamer import Canceled, aio
+        async def waits():
+            asyncio.get_running_loop().call_soon(sys.exit, "callback")
+            await asyncio.sleep(1000)
+        try: aio.run(waits())
+        except Canceled as e: print(e)
+        """,
+        timeout=30,
+    )
+    assert r.out == "the event loop has ended\n" and r.code == 0, r
+
+
 def test_forked_child_has_a_loop_of_its_own(program):
     r = program(
         """

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from ._gossamer import ChanClosed, Goroutine, RecvChan, SendChan, go
+from ._gossamer import ChanClosed, Goroutine, RecvChan, SendChan, background, go
 
 _T = TypeVar("_T")
 _none: Any = object()
@@ -23,21 +23,42 @@ def _tell(future: "asyncio.Future[None]") -> None:
         pass
 
 
+def _cancel_again(task: "asyncio.Task[Any]", count: int, why: tuple[Any, ...]) -> None:
+    if task.cancelling() >= count:  # nobody took it back, as asyncio.timeout() does when it is left
+        task.uncancel()
+        task.cancel(*why)
+
+
+async def _in_goroutine(name: str, fn: Callable[..., _T], *a: Any) -> _T:
+    """fn(*a), which waits, in a goroutine that obeys the ambient context. A task that is cancelled when it is
+    too late to undo that gets its result, and is cancelled in its next wait: nothing is lost."""
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+
+    def work() -> _T:
+        try:
+            return fn(*a)
+        finally:
+            _tell(future)
+
+    g = go.using(name=name)(work)
+    try:
+        await future
+    except asyncio.CancelledError as cancelled:
+        g.interrupt()
+        g.done.recv_ok(ctx=background())  # soon: its only wait has ended
+        if g.exception() is not None:
+            raise
+        task = asyncio.current_task()
+        if task is not None:  # later: if it returns in this step then it is done, and not cancelled
+            loop.call_soon(_cancel_again, task, task.cancelling(), cancelled.args)
+    return g.join(ctx=background())  # what has happened has, also when the context ends now
+
+
 async def _until_done(g: Goroutine[_T]) -> _T:
     if g.status != "dead":
-        future = asyncio.get_running_loop().create_future()
-        helper = go.using(name="await")(_when_closed, g.done, future)
-        try:
-            await future
-        except asyncio.CancelledError:
-            helper.interrupt()
-            raise
-    return g.join()
-
-
-def _when_closed(done: RecvChan[None], future: "asyncio.Future[None]") -> None:
-    done.recv_ok()
-    _tell(future)
+        await _in_goroutine("await", g.done.recv_ok)
+    return g.join(ctx=background())
 
 
 def await_goroutine(g: Goroutine[_T]) -> Generator[Any, Any, _T]:
@@ -46,42 +67,12 @@ def await_goroutine(g: Goroutine[_T]) -> Generator[Any, Any, _T]:
     return _until_done(g).__await__()
 
 
-async def _on_channel(fn: Callable[..., _T], *a: Any) -> _T:
-    """fn(*a), which waits for a channel, in a goroutine. A task that is cancelled when it is too late to
-    undo that gets its result, and its cancellation with its next await: no value is lost."""
-    future = asyncio.get_running_loop().create_future()
-
-    def work() -> _T:
-        try:
-            return fn(*a)
-        finally:
-            _tell(future)
-
-    g = go(work)
-    try:
-        await future
-    except asyncio.CancelledError:
-        g.interrupt()
-        try:
-            result = g.join()  # at once: its only wait has ended
-        except BaseException:
-            pass
-        else:
-            task = asyncio.current_task()
-            if task is not None:
-                task.uncancel()
-                task.cancel()
-            return result
-        raise
-    return g.join()
-
-
 async def arecv(ch: RecvChan[_T]) -> _T:
     """RecvChan.arecv()"""
     value = ch.try_recv(_none)
     if value is not _none:
         return value
-    return await _on_channel(ch.recv)
+    return await _in_goroutine("arecv", ch.recv)
 
 
 async def anext(ch: RecvChan[_T]) -> _T:
@@ -95,4 +86,4 @@ async def anext(ch: RecvChan[_T]) -> _T:
 async def asend(ch: SendChan[_T], v: _T) -> None:
     """SendChan.asend()"""
     if not ch.try_send(v):
-        await _on_channel(ch.send, v)
+        await _in_goroutine("asend", ch.send, v)

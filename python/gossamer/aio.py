@@ -11,11 +11,14 @@ import atexit
 import concurrent.futures
 import contextvars
 import functools
+import inspect
+import os
 import selectors
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast
 
-from ._gossamer import Canceled, Case, Chan, Goroutine, Mutex, _awaiting, go, readable, recv, select
+from ._gossamer import Canceled, Case, Chan, Goroutine, Mutex, _awaiting, background, go, readable, recv, select
 from ._late import internal
 
 __all__ = ["awaiting", "run", "wrap"]
@@ -63,12 +66,28 @@ _loop: _Loop | None = None
 _server: Goroutine[None] | None = None
 
 
+def _of_coroutine(error: BaseException) -> bool:
+    return any(f.f_code.co_flags & inspect.CO_COROUTINE for f, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _run_forever(loop: _Loop) -> None:
+    """Until it is told to stop. asyncio lets KeyboardInterrupt and SystemExit of a task end its loop as well,
+    which is others' loop, too: whoever waits for the task gets them."""
+    while True:
+        try:
+            return loop.run_forever()
+        except (KeyboardInterrupt, SystemExit) as error:
+            if not _of_coroutine(error):
+                raise
+
+
 def _serve(loop: _Loop) -> None:
     global _loop, _server
     try:
-        loop.run_forever()
+        _run_forever(loop)
     finally:  # told to stop, or interrupted: whoever waits for a task must hear of its end
-        _loop = _server = None
+        if _loop is loop:  # not in a child that it forked
+            _loop = _server = None
         loop.ended = True
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
@@ -98,6 +117,15 @@ def _stop() -> None:
             server.join(timeout=1)
         except BaseException:  # the program ends anyway
             pass
+
+
+def _in_child() -> None:
+    """The loop's goroutine stayed in the parent, which has the same epoll: the loop is left as it is."""
+    global _mutex, _loop, _server
+    _mutex, _loop, _server = Mutex(), None, None
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 async def _await(aw: Awaitable[_T]) -> _T:
@@ -156,7 +184,7 @@ def run(coro: Awaitable[_T]) -> _T:
         outcome.done.recv_ok()
     except BaseException:
         loop.call_soon_threadsafe(outcome.cancel)
-        outcome.done.recv_ok()
+        outcome.done.recv_ok(ctx=background())  # the ambient one may be what has ended
         outcome.exception()  # seen, whatever it is
         raise
     if loop.ended and isinstance(outcome.exception(), asyncio.CancelledError):

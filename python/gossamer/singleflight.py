@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from ._gossamer import Canceled, Chan, RecvChan, _Goexit, go, goexit
+from ._gossamer import Canceled, Chan, RecvChan, _Goexit, background, go, goexit
 from ._map import Map
 
 __all__ = ["Group", "Result"]
@@ -89,17 +89,18 @@ class Group:
     def do_chan(
         self, key: Hashable, fn: Callable[_P, _T], /, *a: _P.args, **k: _P.kwargs
     ) -> RecvChan[Result[_T]]:
-        """The same in a goroutine of its own: a channel that gives one Result. After goexit() its error is
-        Canceled, where Go's channel never gives anything. Go: Group.DoChan."""
+        """The same in a goroutine of its own: a channel that gives one Result, also when the caller's context
+        ends meanwhile. After goexit() its error is Canceled, where Go's channel never gives anything.
+        Go: Group.DoChan."""
         out: Chan[Result[_T]] = Chan(1)
         call, follows = self._join(key)
 
-        def work() -> None:
+        def work() -> None:  # gives one even when the ambient context has ended: only fn obeys that
             if follows:
-                call.done.recv_ok()
+                call.done.recv_ok(ctx=background())
             else:
                 self._run(key, call, fn, a, k)
-            out.send(Result(call.value, call.error, call.followers > 0))
+            out.try_send(Result(call.value, call.error, call.followers > 0))
 
         go(work)
         return out.receiver()

@@ -13,8 +13,10 @@ from gossamer import (
     Canceled,
     Chan,
     ChanClosed,
+    _async,
     aio,
     awaiting,
+    context,
     default,
     go,
     nil_chan,
@@ -167,6 +169,145 @@ def test_cancelled_recv_loses_nothing():
     assert asyncio.run(main()) == list(range(50))
 
 
+async def taken(ch, v):
+    """Sends v to the task that waits for it."""
+    while not ch.try_send(v):
+        await asyncio.sleep(0)
+
+
+async def given(ch):
+    """Takes the value of the task that waits to send it."""
+    while (v := ch.try_recv(None)) is None:
+        await asyncio.sleep(0)
+    return v
+
+
+def test_what_was_received_before_the_context_ended():
+    async def main():
+        ch = Chan()
+        with context.with_cancel() as ctx:
+            task = asyncio.create_task(ch.arecv())
+            await taken(ch, "value")
+            ctx.cancel()
+        assert await task == "value"
+        with context.with_cancel() as ctx:
+            task = asyncio.create_task(ch.asend("value"))
+            assert await given(ch) == "value"
+            ctx.cancel()
+        assert await task is None
+
+    asyncio.run(main())
+
+
+def test_outcome_of_a_goroutine_that_ended_before_the_context():
+    async def main():
+        async def wait(g):
+            return await g
+
+        ch = Chan()
+        with context.with_cancel() as ctx:
+            g = go(ch.recv)
+            task = asyncio.create_task(wait(g))
+            await taken(ch, "value")
+            while g.status != "dead":
+                await asyncio.sleep(0)
+            again = asyncio.create_task(wait(g))
+            ctx.cancel()
+        assert await task == "value" and await again == "value"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("wait", [lambda ch, g: ch.arecv(), lambda ch, g: ch.asend(1), lambda ch, g: g])
+def test_waits_obey_the_ambient_context(wait):
+    async def main():
+        async def begin():
+            await wait(Chan(), g)
+
+        quit = Chan()
+        g = go(quit.recv)
+        with context.with_cancel() as ctx:
+            task = asyncio.create_task(begin())
+            await asyncio.sleep(0)
+            ctx.cancel()
+        with pytest.raises(Canceled):
+            await task
+        quit.send(None)
+
+    asyncio.run(main())
+
+
+def cancel_too_late(monkeypatch, task, when):
+    """Cancels the task, which waits for what has happened already; either before or after it was told."""
+    if when == "untold":
+        task.cancel("why")
+    else:
+        wake = _async._wake
+
+        def wake_and_cancel(future):
+            wake(future)
+            task.cancel("why")
+
+        monkeypatch.setattr(_async, "_wake", wake_and_cancel)
+
+
+@pytest.mark.parametrize("when", ["untold", "told"])
+def test_cancelled_too_late(monkeypatch, when):
+    async def main():
+        ch = Chan()
+        task = asyncio.create_task(ch.arecv())
+        await taken(ch, "value")
+        cancel_too_late(monkeypatch, task, when)
+        assert await task == "value" and not task.cancelled()
+        monkeypatch.undo()
+        task = asyncio.create_task(ch.asend("value"))
+        assert await given(ch) == "value"
+        cancel_too_late(monkeypatch, task, when)
+        assert await task is None and not task.cancelled()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("when", ["untold", "told"])
+def test_cancelled_too_late_is_cancelled_later(monkeypatch, when):
+    async def main():
+        ch, got = Chan(), []
+
+        async def take():
+            got.append(await ch.arecv())
+            got.append(await ch.arecv())
+
+        task = asyncio.create_task(take())
+        await taken(ch, "value")
+        cancel_too_late(monkeypatch, task, when)
+        with pytest.raises(asyncio.CancelledError, match="why"):
+            await task
+        assert got == ["value"] and task.cancelled() and task.cancelling() == 1
+
+    asyncio.run(main())
+
+
+def test_timeout_too_late():
+    async def main():
+        ch = Chan()
+
+        async def take():
+            async with asyncio.timeout(None) as limit:
+                limits.append(limit)
+                value = await ch.arecv()
+            await asyncio.sleep(0)  # not cancelled: the timeout is over
+            await asyncio.sleep(0)
+            return value, asyncio.current_task().cancelling()
+
+        limits = []
+        task = asyncio.create_task(take())
+        await taken(ch, "value")
+        limits[0].reschedule(0)  # now: beside what the goroutine tells the loop
+        return await task, limits[0].expired()
+
+    assert asyncio.run(main()) == (("value", 0), True)
+
+
 def test_timeout_around_recv():
     async def main():
         with pytest.raises(TimeoutError):
@@ -295,6 +436,34 @@ def test_interrupted_run_cancels(settle):
     assert seen.recv() == "cancelled"
 
 
+def test_run_waits_for_the_end_under_a_context_that_ended():
+    began, may_end, log = Chan(1), Chan(), []
+
+    async def work():
+        began.send(None)
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            await may_end.arecv()
+            log.append("cleaned up")
+            raise KeyError("nobody's")
+
+    def call():
+        with context.with_cancel() as ctx:
+            ctxs.send(ctx)
+            try:
+                aio.run(work())
+            finally:
+                log.append("run")
+
+    ctxs = Chan(1)
+    g = go(call)
+    began.recv()
+    ctxs.recv().cancel()
+    may_end.send(None)
+    assert g.join() is None and log == ["cleaned up", "run"]
+
+
 def test_several_asyncio_runs_at_once():
     async def main(i):
         q = asyncio.Queue()
@@ -373,6 +542,78 @@ def test_at_exit(program):
         timeout=30,
     )
     assert r.out == "5\n" and r.code == 0 and r.err == "", r
+
+
+@pytest.mark.parametrize("error", ["KeyboardInterrupt", "SystemExit"])
+def test_run_keeps_what_ends_a_program_to_its_caller(program, error):
+    r = program(
+        f"""
+        import asyncio
+        from gossamer import *
+        from gossamer import aio
+        async def fails(): raise {error}("mine")
+        async def awaits():
+            await asyncio.sleep(0)
+            await asyncio.create_task(fails())
+        async def waits(): return await quit.arecv()
+        quit = Chan()
+        other = go(aio.run, waits())
+        for coro in fails(), awaits():
+            try: aio.run(coro)
+            except {error} as e: print(e)
+        try: select(case := awaiting(fails())) and case.value
+        except {error} as e: print(e)
+        quit.send("goes on")
+        print(other.join())
+        """,
+        timeout=30,
+    )
+    assert r.out == "mine\nmine\nmine\ngoes on\n" and r.code == 0 and r.err == "", r
+
+
+def test_what_ends_a_program_ends_the_loop_unless_a_task_raised_it(program):
+    r = program(
+        """
+        import asyncio, sys
+        from gossamer import Canceled, aio
+        async def waits():
+            asyncio.get_running_loop().call_soon(sys.exit, "callback")
+            await asyncio.sleep(1000)
+        try: aio.run(waits())
+        except Canceled as e: print(e)
+        """,
+        timeout=30,
+    )
+    assert r.out == "the event loop has ended\n" and r.code == 0, r
+
+
+def test_forked_child_has_a_loop_of_its_own(program):
+    r = program(
+        """
+        import asyncio, gc, os, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork() beside threads
+        warnings.simplefilter("default", ResourceWarning)
+        from gossamer import aio, awaiting, go, select
+        async def add(a, b):
+            await asyncio.sleep(0)
+            return a + b
+        async def forks(): return child()
+        def child():
+            pid = os.fork()
+            if pid == 0:
+                try: ok = aio.run(add(1, 1)) == 2 and select(awaiting(add(1, 2))).value == 3
+                finally:
+                    gc.collect()
+                    os._exit(7 if ok else 1)
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        print(aio.run(add(1, 1)), child(), go(child).join(), aio.run(forks()), aio.run(add(2, 2)), flush=True)
+        pid = os.fork()
+        if pid: os.waitpid(pid, 0)
+        print(aio.run(add(3, 3)))  # both end as programs do
+        """,
+        timeout=30,
+    )
+    assert r.out == "2 7 7 7 4\n6\n6\n" and r.code == 0 and r.err == "", r
 
 
 def test_shutdown_ends_the_loop(program):

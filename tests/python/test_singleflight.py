@@ -4,7 +4,7 @@
 import pickle
 
 import pytest
-from gossamer import Canceled, Chan, Goroutine, go, runtime
+from gossamer import Canceled, Chan, Goroutine, context, go, runtime
 from gossamer.singleflight import Group, Result
 
 
@@ -64,6 +64,28 @@ def test_do_chan(settle):
         assert out.recv() == Result(7, None, True)
     r = group.do_chan("k", lambda: 1 / 0).recv()
     assert isinstance(r.error, ZeroDivisionError) and r.value is None and not r.shared
+
+
+def test_do_chan_gives_its_result_when_the_context_has_ended(settle):
+    group, quit = Group(), Chan()
+
+    def work():
+        quit.recv(ctx=context.background())
+        return 7
+
+    leader = go(group.do, "followed", work)
+    settle(leader)
+    with context.with_cancel() as ctx:
+        returns = group.do_chan("returns", work)
+        follows = group.do_chan("followed", work)
+        canceled = group.do_chan("canceled", Chan().recv)
+        ctx.cancel()
+    quit.send(None)
+    quit.send(None)
+    assert returns.recv() == Result(7, None, False)
+    assert follows.recv() == Result(7, None, True)
+    result = canceled.recv()
+    assert isinstance(result.error, Canceled) and not result.shared
 
 
 def test_forget(settle):

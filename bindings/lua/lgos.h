@@ -198,6 +198,8 @@ void gl_also_obey(lua_State *L, struct gl_go *me, gos_ctx *x);
    it had ended before. */
 int gl_obey(lua_State *L, struct gl_go *me, gos_ctx **x, gos_ctx_wait *w);
 int64_t gl_obeyed(struct gl_go *me, gos_ctx_wait *w, int64_t e);
+/* After gl_enter(), before what is done without a GL_WAIT: why the context had ended before; GOS_OK: it had not. */
+int gl_ended_before(lua_State *L, struct gl_go *me);
 /* After GOS_AGAIN: lets the interpreter's signal handler raise its error, if it has one.
    false: the error is on the stack. */
 bool gl_signals(lua_State *L, struct gl *S);
@@ -354,7 +356,7 @@ void gl_work_end(struct gl_work *w);
 /* The same, owned by a userdata that it pushes. */
 void *gl_work_new(lua_State *L, size_t size, void (*run)(struct gl_work *), void (*free)(struct gl_work *));
 int gl_work_start(struct gl_work *w); /* gos_join(w->g) waits for its end. GOS_NOMEM: it will not run */
-/* Runs it and waits. GOS_OK: run has returned. Else it may run still, or never. */
+/* Runs it and waits, unless the time is up already. GOS_OK: run has returned. Else it may run still, or never. */
 int gl_work_do(lua_State *L, struct gl *S, struct gl_go *me, struct gl_work *w, gos_ns dl);
 /* Gives up the work of the userdata at idx before the collector does. */
 void gl_work_done(lua_State *L, int idx);

@@ -160,7 +160,8 @@ static int join(lua_State *L, struct call *c) {
 static int flight_do(lua_State *L) {
   check_flight(L);
   luaL_checktype(L, 3, LUA_TFUNCTION);
-  gl_deadline(L, 4);
+  int n = gl_refused(L, gl_of(L), gl_deadline(L, 4));
+  if (n) return n;
   lua_settop(L, 4);
   struct call *c = find(L);
   if (c) return join(L, c);

@@ -473,10 +473,12 @@ static int go(lua_State *L) {
   return 1;
 }
 
-/* Waits for the end of g. 0, or the number of results pushed to say why it has not ended. */
+/* Waits for the end of g. 0, or the number of results pushed to say why it has not been waited for. */
 static int wait_for(lua_State *L, struct gl_go *g, gos_ns deadline) {
   struct gl *S = gl_of(L);
   bool now = deadline == GOS_NOW;
+  int n = gl_refused(L, S, deadline);
+  if (n) return n;
   if (g->L) {
     int e;
     struct gl_go *me = gl_enter(L, S, &deadline);

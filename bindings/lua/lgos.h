@@ -200,6 +200,12 @@ int gl_obey(lua_State *L, struct gl_go *me, gos_ctx **x, gos_ctx_wait *w);
 int64_t gl_obeyed(struct gl_go *me, gos_ctx_wait *w, int64_t e);
 /* After gl_enter(), before what is done without a GL_WAIT: why the context had ended before; GOS_OK: it had not. */
 int gl_ended_before(lua_State *L, struct gl_go *me);
+int gl_refused_by_ctx(lua_State *L, struct gl *S, gos_ns deadline);
+/* For a call that may have nothing to wait for, instead of gl_enter(): the number of results pushed where the
+   deadline is a context that has ended, else 0. */
+static inline int gl_refused(lua_State *L, struct gl *S, gos_ns deadline) {
+  return __builtin_expect(deadline < 0, 0) ? gl_refused_by_ctx(L, S, deadline) : 0;
+}
 /* After GOS_AGAIN: lets the interpreter's signal handler raise its error, if it has one.
    false: the error is on the stack. */
 bool gl_signals(lua_State *L, struct gl *S);

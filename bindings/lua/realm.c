@@ -271,6 +271,12 @@ int gl_ended_before(lua_State *L, struct gl_go *me) {
   return e;
 }
 
+int gl_refused_by_ctx(lua_State *L, struct gl *S, gos_ns deadline) {
+  struct gl_go *me = gl_enter(L, S, &deadline);
+  int e = gl_ended_before(L, me);
+  return e ? gl_failed(L, S, me, e, false) : 0;
+}
+
 /* ---- bound functions ------------------------------------------------------------------------- */
 
 static int gosched(lua_State *L) {

@@ -130,10 +130,11 @@ static void unlock(struct gl_stream *st, gos_mutex *mu) {
   gos_mutex_unlock(mu);
 }
 
-/* GOS_OK: it is ours, and the stream is open. */
+/* GOS_OK: it is ours, the stream is open, and the call's context had not ended before. */
 static int lock(struct op *o, struct gl_stream *st, gos_mutex *mu) {
-  int e;
   if (st->fd < 0) return GOS_CLOSED;
+  int e = gl_ended_before(o->L, o->me);
+  if (e) return e;
   if (gos_mutex_trylock(mu) == GOS_OK) return GOS_OK;
   GL_WAIT(o->L, o->S, o->me, e, gos_mutex_lock_dl(mu, o->dl));
   if (e == GOS_OK && st->fd < 0) {

@@ -815,7 +815,7 @@ function gos.singleflight() end
 --- after nil, is everybody's.
 ---@param key any not nil
 ---@param f fun(): any, any
----@param t? gossamer.t for the wait for another's call
+---@param t? gossamer.t for the wait for another's call; f is not run under a context that had ended before
 ---@return any v
 ---@return any shared true: others got it as well; or the error, or "timeout", "canceled"
 function SingleFlight:do_(key, f, t) end

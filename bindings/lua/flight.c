@@ -134,7 +134,9 @@ static void run(lua_State *L, struct call *c) {
   int guard = lua_gettop(L);
   lua_pushvalue(L, call + 1);
   if (lua_pcall(L, 0, 2, 0) == LUA_OK) {
+    if (!lua_isnil(L, -2)) lua_pushnil(L); /* what follows a value is no error */
     lua_setiuservalue(L, call, ERROR);
+    lua_settop(L, guard + 1);
     lua_setiuservalue(L, call, VALUE);
   } else {
     if (lua_isnil(L, -1)) lua_pushliteral(L, "nil");

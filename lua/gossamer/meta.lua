@@ -994,7 +994,7 @@ function Stream:read_exactly(n, t) end
 
 --- A line without its end ("\n" or "\r\n"); the last one may have none.
 ---@param t? gossamer.t
----@param max? integer "line too long" when more bytes than this have come without a line's end
+---@param max? integer a line of more bytes than this, without its end, is "line too long" and stays to be read
 ---@return string|nil
 ---@return nil|"eof"|"line too long"|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code

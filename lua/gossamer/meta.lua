@@ -139,7 +139,7 @@ local Goroutine = {}
 ---@return any ... its results; or its error (or "timeout", "canceled") and the traceback
 function Goroutine:join(t) end
 
---- A channel that is closed when the goroutine ends.
+--- A channel that is closed when the goroutine ends; always the same one.
 ---@return gossamer.RecvChan
 function Goroutine:done() end
 

@@ -134,7 +134,9 @@ static void run(lua_State *L, struct call *c) {
   int guard = lua_gettop(L);
   lua_pushvalue(L, call + 1);
   if (lua_pcall(L, 0, 2, 0) == LUA_OK) {
+    if (!lua_isnil(L, -2)) lua_pushnil(L); /* what follows a value is no error */
     lua_setiuservalue(L, call, ERROR);
+    lua_settop(L, guard + 1);
     lua_setiuservalue(L, call, VALUE);
   } else {
     if (lua_isnil(L, -1)) lua_pushliteral(L, "nil");
@@ -160,7 +162,8 @@ static int join(lua_State *L, struct call *c) {
 static int flight_do(lua_State *L) {
   check_flight(L);
   luaL_checktype(L, 3, LUA_TFUNCTION);
-  gl_deadline(L, 4);
+  int n = gl_refused(L, gl_of(L), gl_deadline(L, 4));
+  if (n) return n;
   lua_settop(L, 4);
   struct call *c = find(L);
   if (c) return join(L, c);

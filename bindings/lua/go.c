@@ -473,10 +473,12 @@ static int go(lua_State *L) {
   return 1;
 }
 
-/* Waits for the end of g. 0, or the number of results pushed to say why it has not ended. */
+/* Waits for the end of g. 0, or the number of results pushed to say why it has not been waited for. */
 static int wait_for(lua_State *L, struct gl_go *g, gos_ns deadline) {
   struct gl *S = gl_of(L);
   bool now = deadline == GOS_NOW;
+  int n = gl_refused(L, S, deadline);
+  if (n) return n;
   if (g->L) {
     int e;
     struct gl_go *me = gl_enter(L, S, &deadline);
@@ -533,8 +535,10 @@ static int go_close(lua_State *L) {
   return lua_error(L);
 }
 
+/* The handle keeps it: one that has ended has no other trace of the channel that was given before. */
 static int go_done(lua_State *L) {
   struct gl_go *g = check_go(L, 1);
+  if (push_extra(L, 1, "done") == LUA_TUSERDATA) return 1;
   struct gl_chan *ch = gl_new_chan(L, GL_CAN_RECV, GL_NOTHING, 0);
   if (g->h) {
     gos_chan *c = gos_done(g->h);
@@ -546,6 +550,8 @@ static int go_done(lua_State *L) {
     if (!ch->c) return luaL_error(L, "not enough memory");
     gos_chan_close(ch->c);
   }
+  lua_pushvalue(L, -1);
+  gl_set_extra(L, 1, "done");
   return 1;
 }
 

@@ -198,6 +198,14 @@ void gl_also_obey(lua_State *L, struct gl_go *me, gos_ctx *x);
    it had ended before. */
 int gl_obey(lua_State *L, struct gl_go *me, gos_ctx **x, gos_ctx_wait *w);
 int64_t gl_obeyed(struct gl_go *me, gos_ctx_wait *w, int64_t e);
+/* After gl_enter(), before what is done without a GL_WAIT: why the context had ended before; GOS_OK: it had not. */
+int gl_ended_before(lua_State *L, struct gl_go *me);
+int gl_refused_by_ctx(lua_State *L, struct gl *S, gos_ns deadline);
+/* For a call that may have nothing to wait for, instead of gl_enter(): the number of results pushed where the
+   deadline is a context that has ended, else 0. */
+static inline int gl_refused(lua_State *L, struct gl *S, gos_ns deadline) {
+  return __builtin_expect(deadline < 0, 0) ? gl_refused_by_ctx(L, S, deadline) : 0;
+}
 /* After GOS_AGAIN: lets the interpreter's signal handler raise its error, if it has one.
    false: the error is on the stack. */
 bool gl_signals(lua_State *L, struct gl *S);
@@ -354,7 +362,7 @@ void gl_work_end(struct gl_work *w);
 /* The same, owned by a userdata that it pushes. */
 void *gl_work_new(lua_State *L, size_t size, void (*run)(struct gl_work *), void (*free)(struct gl_work *));
 int gl_work_start(struct gl_work *w); /* gos_join(w->g) waits for its end. GOS_NOMEM: it will not run */
-/* Runs it and waits. GOS_OK: run has returned. Else it may run still, or never. */
+/* Runs it and waits, unless the time is up already. GOS_OK: run has returned. Else it may run still, or never. */
 int gl_work_do(lua_State *L, struct gl *S, struct gl_go *me, struct gl_work *w, gos_ns dl);
 /* Gives up the work of the userdata at idx before the collector does. */
 void gl_work_done(lua_State *L, int idx);

@@ -264,6 +264,19 @@ int64_t gl_obeyed(struct gl_go *me, gos_ctx_wait *w, int64_t e) {
   return me->by_ctx ? why : e;
 }
 
+int gl_ended_before(lua_State *L, struct gl_go *me) {
+  if (!me->ctx || in_finalizer(L)) return GOS_OK;
+  int e = gos_ctx_err(me->ctx);
+  me->by_ctx = e != GOS_OK;
+  return e;
+}
+
+int gl_refused_by_ctx(lua_State *L, struct gl *S, gos_ns deadline) {
+  struct gl_go *me = gl_enter(L, S, &deadline);
+  int e = gl_ended_before(L, me);
+  return e ? gl_failed(L, S, me, e, false) : 0;
+}
+
 /* ---- bound functions ------------------------------------------------------------------------- */
 
 static int gosched(lua_State *L) {

@@ -130,10 +130,11 @@ static void unlock(struct gl_stream *st, gos_mutex *mu) {
   gos_mutex_unlock(mu);
 }
 
-/* GOS_OK: it is ours, and the stream is open. */
+/* GOS_OK: it is ours, the stream is open, and the call's context had not ended before. */
 static int lock(struct op *o, struct gl_stream *st, gos_mutex *mu) {
-  int e;
   if (st->fd < 0) return GOS_CLOSED;
+  int e = gl_ended_before(o->L, o->me);
+  if (e) return e;
   if (gos_mutex_trylock(mu) == GOS_OK) return GOS_OK;
   GL_WAIT(o->L, o->S, o->me, e, gos_mutex_lock_dl(mu, o->dl));
   if (e == GOS_OK && st->fd < 0) {
@@ -327,6 +328,17 @@ static int take_line(struct op *o, struct gl_stream *st, size_t n, bool ended) {
   return take(o, st, n, cut);
 }
 
+/* Is it, of which n bytes have come, longer than max whatever comes? A '\r' last may belong to its end. */
+static bool too_long(const char *line, size_t n, size_t max) { return n > max && (n - max > 1 || line[n - 1] != '\r'); }
+
+/* All of it stays to be read. */
+static int refuse_line(struct op *o, struct gl_stream *st) {
+  unlock(st, &st->reading);
+  lua_pushnil(o->L);
+  lua_pushliteral(o->L, "line too long");
+  return 2;
+}
+
 /* read_line([t [, max]]): without its end; the last one may have none. */
 static int read_line(lua_State *L, struct gl_stream *st, int t, int most) {
   lua_Integer max = luaL_optinteger(L, most, LUA_MAXINTEGER);
@@ -335,16 +347,14 @@ static int read_line(lua_State *L, struct gl_stream *st, int t, int most) {
   int64_t e = lock(&o, st, &st->reading);
   if (e) return failed(&o, st, NULL, e);
   for (size_t seen = 0;;) {
-    const char *p = buffered(st) ? memchr(st->buf + st->at + seen, '\n', buffered(st) - seen) : NULL;
-    if (p) return take_line(&o, st, (size_t)(p - (st->buf + st->at)) + 1, true);
-    seen = buffered(st);
-    if (seen > (size_t)max) {
-      unlock(st, &st->reading);
-      lua_pushnil(L);
-      lua_pushliteral(L, "line too long");
-      return 2;
-    }
+    size_t n = buffered(st);
+    const char *line = n ? st->buf + st->at : "", *p = memchr(line + seen, '\n', n - seen);
+    if (p) n = (size_t)(p - line);
+    if (too_long(line, n, (size_t)max)) return refuse_line(&o, st);
+    if (p) return take_line(&o, st, n + 1, true);
+    seen = n;
     e = fill(&o, st, 1);
+    if (e == END && seen > (size_t)max) return refuse_line(&o, st);
     if (e == END && seen) return take_line(&o, st, seen, false);
     if (e <= 0) return failed(&o, st, &st->reading, e);
   }

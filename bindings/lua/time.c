@@ -43,8 +43,8 @@ static int sleep_(lua_State *L) {
   gos_ns d = gl_duration(L, 1), dl = gl_deadline(L, 2);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
-  int e = GOS_OK;
-  if (d > 0) {
+  int e = gl_ended_before(L, me);
+  if (e == GOS_OK && d > 0) {
     if (dl == GOS_NOW) return gl_failed(L, S, me, GOS_WOULDBLOCK, now);
     gos_ns until = gos_now() + d;
     bool early = dl < until;

@@ -81,7 +81,10 @@ int gl_work_start(struct gl_work *w) {
 
 int gl_work_do(lua_State *L, struct gl *S, struct gl_go *me, struct gl_work *w, gos_ns dl) {
   if (dl == GOS_NOW) return GOS_WOULDBLOCK;
-  int e = gl_work_start(w);
+  int e = gl_ended_before(L, me);
+  if (e) return e;
+  if (dl <= gos_now()) return GOS_TIMEDOUT;
+  e = gl_work_start(w);
   if (e == GOS_OK) GL_WAIT(L, S, me, e, gos_join(w->g, dl));
   return e;
 }

@@ -139,7 +139,7 @@ local Goroutine = {}
 ---@return any ... its results; or its error (or "timeout", "canceled") and the traceback
 function Goroutine:join(t) end
 
---- A channel that is closed when the goroutine ends.
+--- A channel that is closed when the goroutine ends; always the same one.
 ---@return gossamer.RecvChan
 function Goroutine:done() end
 
@@ -815,7 +815,7 @@ function gos.singleflight() end
 --- after nil, is everybody's.
 ---@param key any not nil
 ---@param f fun(): any, any
----@param t? gossamer.t for the wait for another's call
+---@param t? gossamer.t for the wait for another's call; f is not run under a context that had ended before
 ---@return any v
 ---@return any shared true: others got it as well; or the error, or "timeout", "canceled"
 function SingleFlight:do_(key, f, t) end
@@ -994,7 +994,7 @@ function Stream:read_exactly(n, t) end
 
 --- A line without its end ("\n" or "\r\n"); the last one may have none.
 ---@param t? gossamer.t
----@param max? integer "line too long" when more bytes than this have come without a line's end
+---@param max? integer a line of more bytes than this, without its end, is "line too long" and stays to be read
 ---@return string|nil
 ---@return nil|"eof"|"line too long"|"closed"|"timeout"|"canceled"|string why
 ---@return string|nil code

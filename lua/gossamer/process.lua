@@ -9,6 +9,8 @@ end
 
 -- Runs a program to its end and collects its output.
 local function run(gos, options, t)
+  local ok, refused = gos.sleep(0, t) -- a context that has ended starts nothing
+  if not ok then return nil, refused end
   local start, o = gos.now(), {}
   for k, v in pairs(options) do o[k] = v end
   o.stdin = o.input and "pipe" or o.stdin

@@ -418,6 +418,53 @@ describe("a context as t", function()
     assert.are.equal(1, #ch)
     assert.are.equal("timeout", (gos.select { ch, ctx = gos.with_timeout(0) }))
   end)
+  it("that has ended wins in calls that need not wait", function()
+    local canceled, late, done = gos.with_cancel(), gos.with_timeout(0), gos.go(function() return 1 end)
+    local bytes, a, b = gos.buffer(4), gos.net.socketpair()
+    local r, w = gos.net.pipe()
+    canceled:cancel()
+    done:join()
+    b:write "line\nrest"
+    w:write "line\nrest"
+    assert.are.equal("line", a:read_line())
+    assert.are.equal("line", r:read_line())
+    local calls = {
+      join = function(t) return done:join(t) end,
+      sleep = function(t) return gos.sleep(0, t) end,
+      sleep_less = function(t) return gos.sleep(-1, t) end,
+      singleflight = function(t) return gos.singleflight():do_("k", error, t) end,
+    }
+    for name, st in pairs { socket = a, pipe_in = r, pipe_out = w } do
+      if st ~= r then
+        calls[name .. ":write"] = function(t) return st:write("x", t) end
+        calls[name .. ":write nothing"] = function(t) return st:write("", t) end
+        calls[name .. ":write a buffer"] = function(t) return st:write(bytes, t) end
+      end
+      if st ~= w then
+        calls[name .. ":read"] = function(t) return st:read(1, t) end
+        calls[name .. ":read_into"] = function(t) return st:read_into(bytes, t) end
+        calls[name .. ":read_exactly"] = function(t) return st:read_exactly(1, t) end
+        calls[name .. ":read_line"] = function(t) return st:read_line(t) end
+        calls[name .. ":read_all"] = function(t) return st:read_all(t) end
+      end
+    end
+    for name, call in pairs(calls) do
+      for why, t in pairs { canceled = canceled, timeout = late } do
+        local v, e = call(t)
+        assert.are.same({ nil, why }, { v, e }, name)
+        v, e = select(2, gos.go(call, t):join())
+        assert.are.same({ nil, why }, { v, e }, name)
+      end
+    end
+    assert.are.same({ true, 1 }, { done:join(gos.with_cancel()) })
+    assert.are.equal("rest", a:read(nil, gos.background()))
+    assert.are.equal("rest", r:read(nil, gos.background()))
+    a:write "y"
+    w:write "y"
+    assert.are.equal("y", b:read())
+    assert.are.equal("y", r:read())
+    for _, st in ipairs { a, b, r, w } do st:close() end
+  end)
   it("that never ends is no limit", function()
     local ch = gos.chan()
     gos.go(function() ch:send(1) end)

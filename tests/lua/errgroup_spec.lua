@@ -275,6 +275,19 @@ describe("a singleflight", function()
     end
     assert.are.same({ nil, "boom" }, { sf:do_(1, error == nil and print or function() error("boom", 0) end) })
   end)
+  it("a second result after a value is no error", function()
+    local sf, e = gos.singleflight(), {}
+    assert.are.same({ "a_b", false }, { sf:do_("k", function() return ("a b"):gsub(" ", "_") end) })
+    assert.are.same({ false, false }, { sf:do_("k", function() return false, e end) })
+    assert.are.same({ 1, false }, { sf:do_("k", function() return 1, 2, 3 end) })
+    assert.are.same({ val = 1, shared = false }, sf:do_chan("k", function() return 1, e end):recv())
+    local f = function()
+      gos.gosched()
+      return 1, e
+    end
+    local g, h = gos.go(sf.do_, sf, "k", f), gos.go(sf.do_, sf, "k", f)
+    for _, x in ipairs { g, h } do assert.are.same({ true, 1, true }, { x:join() }) end
+  end)
   it("one that leaves by goexit cancels the others", function()
     local sf = gos.singleflight()
     local a = gos.go(sf.do_, sf, "k", function()

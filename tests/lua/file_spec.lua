@@ -100,6 +100,46 @@ describe("a file", function()
   end)
 end)
 
+describe("a context that had ended before", function()
+  it("leaves files and directories as they are", function()
+    local n, new = name(), name()
+    os.remove(new)
+    file.write(n, "text")
+    local f = assert(file.open(n, "r+"))
+    local canceled, late = gos.with_cancel(), gos.with_timeout(0)
+    canceled:cancel()
+    local calls = {
+      remove = function(t) return file.remove(n, t) end,
+      rename = function(t) return file.rename(n, new, t) end,
+      mkdir = function(t) return file.mkdir(new, t) end,
+      create = function(t) return file.open(new, "w", t) end,
+      open = function(t) return file.open(n, "w", t) end,
+      replace = function(t) return file.write(n, "other", t) end,
+      write = function(t) return f:write("other", t) end,
+      truncate = function(t) return f:truncate(1, t) end,
+      sync = function(t) return f:sync(t) end,
+      read = function(t) return f:read(1, t) end,
+      stat = function(t) return file.stat(n, t) end,
+      list = function(t) return file.list("/", t) end,
+    }
+    local function check(why, t)
+      for what, call in pairs(calls) do
+        local r, e = call(t)
+        assert.are.same({ nil, why }, { r, e }, what)
+        assert.are.equal("text", file.read(n), what)
+        assert.is_nil((file.stat(new)), what)
+      end
+    end
+    check("canceled", canceled)
+    check("timeout", late)
+    assert.are.same({ true, nil, "canceled" }, { gos.go(file.remove, n, canceled):join() })
+    f:set_deadline(-1)
+    assert.are.same({ nil, "timeout", nil, 0 }, { f:write "other" })
+    assert.are.equal("text", file.read(n))
+    f:close()
+  end)
+end)
+
 describe("whole files", function()
   it("are written, read, and read by lines", function()
     local n = name()

@@ -189,6 +189,31 @@ describe("done", function()
     assert.is_true(done:closed())
     raises("receive-only", done.close, done)
   end)
+  it("is one channel, before the end and after it", function()
+    for _, early in ipairs { true, false } do
+      local ch = gos.chan()
+      local g = gos.go { ch.recv, ch, labels = { a = "b" } }
+      local done = early and g:done()
+      if early then assert.is_true(rawequal(done, g:done())) end
+      ch:send(1)
+      g:join()
+      done = done or g:done()
+      assert.is_true(rawequal(done, g:done()))
+      assert.are.same({ a = "b" }, g:labels())
+      assert.are_not.equal(done, gos.go(function() end):done())
+    end
+  end)
+  it("goes with the handle", function()
+    local seen = setmetatable({}, { __mode = "k" })
+    for i = 1, 100 do
+      local g = gos.go(function() end)
+      if i % 2 == 0 then g:join() end
+      seen[g:done()] = true
+    end
+    settle()
+    for _ = 1, 3 do collectgarbage() end
+    assert.is_nil((next(seen)))
+  end)
   it("outlives the handle", function()
     local ch = gos.chan()
     local done = gos.go(ch.recv, ch):done()

@@ -100,6 +100,47 @@ describe("a connection", function()
     assert.is_true(b:read_all() == line)
     b:close()
   end)
+  it("refuses a line by its length, however it comes", function()
+    local refused = { nil, "line too long" }
+    local function read_lines(text, at_once)
+      local a, b = net.socketpair()
+      local results = {}
+      local g = gos.go(function()
+        repeat
+          local line, why = b:read_line(nil, 4)
+          results[#results + 1] = line or why
+        until not line
+        results[#results + 1] = b:read_all()
+      end)
+      for piece in text:gmatch(at_once and ".+" or ".") do
+        a:write(piece)
+        settle()
+      end
+      a:close()
+      g:join()
+      b:close()
+      return results
+    end
+    for text, expected in pairs {
+      ["1234\n1234\r\n123\r\n\n1234"] = { "1234", "1234", "123", "", "1234", "eof", "" },
+      ["12345\n1\n"] = { "line too long", "12345\n1\n" },
+      ["1\n12345\r\n"] = { "1", "line too long", "12345\r\n" },
+      ["1234\r5\n"] = { "line too long", "1234\r5\n" },
+      ["1234\r"] = { "line too long", "1234\r" },
+      ["123\r"] = { "123\r", "eof", "" },
+      ["1234\r\r\n"] = { "line too long", "1234\r\r\n" },
+      ["12345"] = { "line too long", "12345" },
+    } do
+      assert.are.same(expected, read_lines(text, true), text)
+      assert.are.same(expected, read_lines(text, false), text)
+    end
+    local name = os.tmpname()
+    gos.file.write(name, ("x"):rep(100) .. "\n")
+    local f <close> = gos.file.open(name)
+    assert.are.same(refused, { f:read_line(nil, 10) })
+    assert.are.equal(100, #f:read_line(nil, 100))
+    os.remove(name)
+  end)
   it("writes all, while the other side reads slowly", function()
     local a, b = tcp()
     local text = ("0123456789"):rep(2000000) -- more than the system keeps

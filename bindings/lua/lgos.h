@@ -184,6 +184,7 @@ static inline struct gl_go *gl_self(lua_State *L, struct gl *S) {
   if (__builtin_expect(S->thread != __builtin_thread_pointer(), 0)) gl_wrong_thread(L, S);
   return S->cur;
 }
+static inline bool gl_in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
 void gl_set_site(lua_State *L, struct gl_arg *a); /* the caller of the running C function */
 
 /* Before a call that may wait, with what gl_deadline() gave: notes where the goroutine waits and

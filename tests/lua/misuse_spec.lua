@@ -1,0 +1,72 @@
+-- What nobody should write is an error with the caller's position, never a crash or silence.
+-- SPDX-License-Identifier: Apache-2.0
+
+local gos = require "gossamer"
+local support = require "tests.lua.support"
+local contains = support.contains
+
+-- One object of every type that a program can have. The last results are to be closed.
+local function all_types()
+  local r, w = gos.net.pipe()
+  local a, b = gos.net.socketpair()
+  local path = os.tmpname()
+  local file = gos.file.open(path)
+  os.remove(path)
+  local process = gos.process.spawn { "true" }
+  local iso = gos.isolate(function() end)
+  iso:join()
+  process:wait()
+  local limiter = gos.limiter(1, 1)
+  return {
+    channel = gos.chan(), goroutine = gos.go(function() end), case = gos.recv(gos.chan()), timer = gos.timer(100),
+    mutex = gos.mutex(), waitgroup = gos.waitgroup(), once = gos.once(), null = gos.null, context = gos.with_cancel(),
+    rwmutex = gos.rwmutex(), rlocker = gos.rwmutex():reader(), cond = gos.cond(gos.mutex()), pool = gos.pool(),
+    map = gos.map(), int = gos.atomic.int(), bool = gos.atomic.bool(), errgroup = gos.errgroup(),
+    semaphore = gos.semaphore(1), flight = gos.singleflight(), limiter = limiter, reservation = limiter:reserve(),
+    pipe = r, conn = a, file = file, packet = gos.net.listen("udp", "127.0.0.1:0"),
+    listener = gos.net.listen("tcp", "127.0.0.1:0"), process = process, isolate = iso, buffer = gos.buffer(8),
+    deferred = gos.defer(function() end),
+  }, { r, w, a, b, file }
+end
+
+describe("a metatable of the library", function()
+  local objects, open = all_types()
+  local of_streams = { pipe = true, conn = true, file = true, packet = true, listener = true }
+  local wrong = { false, 1, "text", {}, print, io.stdout, coroutine.create(print) }
+  for name, object in pairs(objects) do
+    local mt = getmetatable(object)
+    it("of " .. name .. ": its functions look at what they are given", function()
+      local function try(event, f)
+        assert.is_false((pcall(f)), event)
+        for _, value in ipairs(wrong) do pcall(f, value, value, value) end
+        for other, value in pairs(objects) do
+          if other ~= name and not (of_streams[name] and of_streams[other]) then pcall(f, value, value, value) end
+        end
+      end
+      for event, f in pairs(type(mt) == "table" and mt or {}) do
+        if type(f) == "function" and event ~= "__eq" and name ~= "null" then try(event, f) end
+      end
+      for method, f in pairs(mt and mt.methods or {}) do try(method, f) end
+    end)
+    if mt and mt.__gc then
+      it("of " .. name .. ": its finalizer is the collector's", function()
+        local own, why = pcall(mt.__gc, object)
+        assert.is_false(own)
+        assert.is_true(contains(why, "collector"), why)
+        local ok, err = pcall(mt.__gc, {})
+        assert.is_false(ok)
+        assert.is_true(contains(err, mt.__name .. " expected, got table"), err)
+        for _, v in pairs(objects) do
+          if v ~= object then assert.is_false((pcall(mt.__gc, v))) end
+        end
+        setmetatable({}, mt)
+        collectgarbage()
+      end)
+    end
+  end
+  it("serves its own objects still", function()
+    for _, stream in ipairs(open) do stream:close() end
+    assert.are.equal(0, #objects.channel)
+    assert.are.equal(0, objects.int:load())
+  end)
+end)

@@ -325,6 +325,13 @@ static inline gos_ns gl_deadline(lua_State *L, int idx) {
 }
 gos_ns gl_duration(lua_State *L, int idx); /* seconds; at most GL_AGES */
 #define GL_AGES ((gos_ns)1 << 62)
+/* The string at idx for a function of the system, which would see only what is before a zero in it. */
+static inline const char *gl_check_text(lua_State *L, int idx, const char *what) {
+  size_t n;
+  const char *s = luaL_checklstring(L, idx, &n);
+  if (memchr(s, 0, n)) luaL_argerror(L, idx, lua_pushfstring(L, "%s has no zeros", what));
+  return s;
+}
 /* The userdata at idx, which must be of that type, or NULL. */
 static inline void *gl_test(lua_State *L, int idx, enum gl_type type) {
   const char **p = lua_touserdata(L, idx);

@@ -185,6 +185,14 @@ static int plan_stdio(lua_State *L, struct plan *p, int i, const char *name) {
   return plan_fd(p, i, gl_check_fd(L, lua_gettop(L)));
 }
 
+static const char *check_word(lua_State *L, int idx, const char *what) {
+  size_t n = 0;
+  const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
+  if (!s) luaL_error(L, "spawn: %s: string expected, got %s", what, luaL_typename(L, idx));
+  if (memchr(s, 0, n)) luaL_error(L, "spawn: %s: it has a zero in it", what);
+  return s;
+}
+
 static int plan_actions(lua_State *L, struct plan *p, int options) {
   int e = posix_spawn_file_actions_init(&p->actions);
   p->has_actions = !e;
@@ -193,8 +201,7 @@ static int plan_actions(lua_State *L, struct plan *p, int options) {
   if (!e) e = posix_spawn_file_actions_addclosefrom_np(&p->actions, STDIO);
 #endif
   if (lua_getfield(L, options, "cwd") != LUA_TNIL && !e) {
-    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "spawn: cwd: string expected, got %s", luaL_typename(L, -1));
-    e = posix_spawn_file_actions_addchdir_np(&p->actions, lua_tostring(L, -1));
+    e = posix_spawn_file_actions_addchdir_np(&p->actions, check_word(L, -1, "cwd"));
   }
   return e;
 }
@@ -211,14 +218,6 @@ static int plan_attributes(struct plan *p) {
   if (!e) e = posix_spawnattr_setsigdefault(&p->attributes, &dfl);
   if (!e) e = posix_spawnattr_setflags(&p->attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   return e;
-}
-
-static const char *check_word(lua_State *L, int idx, const char *what) {
-  size_t n = 0;
-  const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
-  if (!s) luaL_error(L, "spawn: %s: string expected, got %s", what, luaL_typename(L, idx));
-  if (memchr(s, 0, n)) luaL_error(L, "spawn: %s: it has a zero in it", what);
-  return s;
 }
 
 /* Pushes the array of the program and its arguments; they live in the table of options. */

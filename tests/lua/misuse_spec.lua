@@ -70,3 +70,30 @@ describe("a metatable of the library", function()
     assert.are.equal(0, objects.int:load())
   end)
 end)
+
+local function raises(text, f, ...)
+  local ok, err = pcall(f, ...)
+  assert.is_false(ok)
+  assert.is_true(contains(err, text), err)
+end
+
+describe("a zero byte", function()
+  local net = gos.net
+  it("is in no address", function()
+    raises("(an address has no zeros)", net.dial, "tcp", "127.0.0.1:1\0junk")
+    raises("(a network has no zeros)", net.dial, "tcp\0", "127.0.0.1:1")
+    local path = os.tmpname()
+    os.remove(path)
+    raises("(an address has no zeros)", net.listen, "unix", path .. "\0rest")
+    assert.is_nil(io.open(path))
+    raises("(a host has no zeros)", net.lookup, "127.0.0.1\0zz")
+    local s <close> = net.listen("udp", "127.0.0.1:0")
+    raises("an address has no zeros", s.write_to, s, "x", s:local_addr() .. "\0")
+  end)
+  it("is in nothing that a process is given", function()
+    for _, options in ipairs { { "true\0" }, { "true", "a\0b" }, { "true", cwd = "/\0" }, { "true", env = { a = "\0" } },
+      { "true", env = { ["a\0"] = "b" } } } do
+      raises("it has a zero in it", gos.process.spawn, options)
+    end
+  end)
+end)

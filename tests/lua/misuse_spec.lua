@@ -97,3 +97,33 @@ describe("a zero byte", function()
     end
   end)
 end)
+
+describe("a handler that cannot be called", function()
+  local ch = gos.chan(1)
+  it("is refused when the case is made", function()
+    raises("(function expected, got string)", gos.recv, ch, "x")
+    raises("(function expected, got number)", gos.send, ch, 1, 2)
+    local r, w = gos.net.pipe()
+    raises("(function expected, got table)", gos.readable, r, {})
+    raises("(function expected, got boolean)", gos.writable, w, false)
+    r:close()
+    w:close()
+  end)
+  it("is refused as select's default, before a value is received", function()
+    ch:send "value"
+    for _, default in ipairs { 1, "x", {}, io.stdout } do
+      raises("default: function or true expected", gos.select, { ch, default = default })
+    end
+    assert.are.equal("value", (ch:recv()))
+  end)
+  it("is no object with __call", function()
+    local got
+    local handler = setmetatable({}, { __call = function(_, v) got = v end })
+    ch:send(7)
+    gos.select { gos.recv(ch, handler) }
+    assert.are.equal(7, got)
+    got = "none"
+    gos.select { ch, default = handler }
+    assert.is_nil(got)
+  end)
+end)

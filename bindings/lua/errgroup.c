@@ -28,6 +28,7 @@ static void set_limit(lua_State *L, struct group *grp, lua_Integer n) {
   grp->limit = s;
 }
 
+/* limit=, of the table of options, at idx. */
 static lua_Integer opt_limit(lua_State *L, int idx) {
   int is_int;
   lua_Integer n = lua_tointegerx(L, idx, &is_int);
@@ -160,8 +161,7 @@ static int group_try_go(lua_State *L) {
 static int group_set_limit(lua_State *L) {
   struct group *grp = check_group(L);
   gl_self(L, gl_of(L));
-  lua_settop(L, 2);
-  lua_Integer n = opt_limit(L, 2);
+  lua_Integer n = luaL_checkinteger(L, 2);
   if (grp->running > 0) return luaL_error(L, "set_limit: %d goroutines of the errgroup are running", grp->running);
   set_limit(L, grp, n);
   return 0;

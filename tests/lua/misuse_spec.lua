@@ -127,3 +127,40 @@ describe("a handler that cannot be called", function()
     assert.is_nil(got)
   end)
 end)
+
+describe("an error about an argument", function()
+  local eg = gos.errgroup()
+  local path = os.tmpname()
+  os.remove(path)
+  -- The text, then code of one line that is the caller: what is called in it must not be in a tail call.
+  for _, t in ipairs {
+    { "bad argument #1 to 'once_value' (function expected, got number)", "gos.once_value(1)" },
+    { "bad argument #1 to 'once_func' (function expected, got nil)", "gos.once_func()" },
+    { "bad argument #1 to 'defer' (function expected, got nil)", "gos.defer()" },
+    { "bad argument #1 to 'run' (table expected, got nil)", "gos.process.run()" },
+    { "spawn: no program", "gos.process.run {}" },
+    { "spawn: stdout: unknown kind 'x'", "gos.process.run { 'true', stdout = 'x' }" },
+    { "bad argument #1 to 'read' (string expected, got nil)", "gos.file.read()" },
+    { "bad argument #2 to 'read' (", "gos.file.read('/dev/null', 'x')" },
+    { "bad argument #1 to 'read' (a path has no zeros)", "gos.file.read('\\0')" },
+    { "bad argument #2 to 'write' (string expected, got nil)", "gos.file.write(path)" },
+    { "bad argument #1 to 'write' (string expected, got table)", "gos.file.write({}, 'x')" },
+    { "bad argument #3 to 'write' (", "gos.file.write(path, 'x', 'x')" },
+    { "bad argument #2 to 'write' (", "gos.file.write('/dev/null', io.stdout)" },
+    { "bad argument #1 to 'lines' (string expected, got nil)", "gos.file.lines()" },
+    { "bad argument #1 to 'leaks' (table expected, got number)", "gos.leaks(1)" },
+    { "bad argument #1 to 'leaks' (element 2: goroutine expected, got number)", "gos.leaks { gos.main, 1 }" },
+    { "bad argument #1 to 'set_limit' (number expected, got string)", "eg:set_limit('x')" },
+    { "bad argument #1 to 'set_limit' (number expected, got no value)", "eg:set_limit()" },
+    { "bad argument #1 to 'errgroup' (limit: integer expected)", "gos.errgroup { limit = 'x' }" },
+  } do
+    it("has the caller's position and names the right one: " .. t[2], function()
+      local env = setmetatable({ eg = eg, path = path,
+        gos = setmetatable({ main = gos.goroutines()[1] }, { __index = gos }) }, { __index = _G })
+      local ok, err = pcall(load("\n\n" .. t[2] .. "\nreturn", "=caller", "t", env))
+      assert.is_false(ok)
+      assert.are.equal("caller:3: " .. t[1], err:sub(1, #t[1] + 10))
+      assert.is_nil(io.open(path))
+    end)
+  end
+end)

@@ -38,6 +38,7 @@ static lua_Integer opt_limit(lua_State *L, int idx) {
 
 /* errgroup{limit=, errors="first"|"all", parent=} */
 static int errgroup(lua_State *L) {
+  static const char *const options[] = {"limit", "errors", "parent", NULL};
   gl_self(L, gl_of(L));
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) {
@@ -45,6 +46,7 @@ static int errgroup(lua_State *L) {
     lua_replace(L, 1);
   }
   luaL_checktype(L, 1, LUA_TTABLE);
+  gl_check_options(L, options);
   lua_getfield(L, 1, "parent"); /* 2 */
   struct gl_ctx *p = lua_isnil(L, 2) ? NULL : gl_test(L, 2, GL_CTX);
   luaL_argcheck(L, p || lua_isnil(L, 2), 1, "parent: context expected");

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -307,10 +308,18 @@ static int start_watching(struct child *c) {
   return e;
 }
 
+/* The error of a spawn does not tell whether it was the program or its directory that failed. */
+static bool can_enter(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && access(path, X_OK) == 0;
+}
+
 /* spawn{ program, argument..., stdin=, stdout=, stderr=, env=, cwd= } */
 static int spawn(lua_State *L) {
+  static const char *const options[] = {"stdin", "stdout", "stderr", "env", "cwd", NULL};
   struct gl *S = gl_of(L);
   luaL_checktype(L, 1, LUA_TTABLE);
+  gl_check_options(L, options);
   lua_settop(L, 1);
   struct gl_go *me = gl_self(L, S);
   struct process *pr = memset(lua_newuserdatauv(L, sizeof *pr, STDIO), 0, sizeof *pr);
@@ -334,7 +343,12 @@ static int spawn(lua_State *L) {
   if (!e) e = posix_spawnp(&pr->c->pid, argv[0], &p->actions, &p->attributes, argv, env);
   if (e) {
     pr->c->reaped = true;
-    return gl_sys_failed(L, e, lua_pushfstring(L, "spawn %s", argv[0]));
+    lua_pushfstring(L, "spawn %s", argv[0]);
+    if (lua_getfield(L, 1, "cwd") == LUA_TSTRING && !can_enter(lua_tostring(L, -1)))
+      lua_pushfstring(L, "%s: cwd %s", lua_tostring(L, -2), lua_tostring(L, -1));
+    else
+      lua_pop(L, 1);
+    return gl_sys_failed(L, e, lua_tostring(L, -1));
   }
   if ((e = start_watching(pr->c))) return gl_failed(L, S, me, e, false);
   for (int i = 0; i < STDIO; i++) close_fd(&p->theirs[i]);

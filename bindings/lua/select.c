@@ -18,16 +18,9 @@ struct gl_case {
   int fd; /* of readable() and writable() */
 };
 
-static bool callable(lua_State *L, int idx) {
-  if (lua_isfunction(L, idx)) return true;
-  if (luaL_getmetafield(L, idx, "__call") == LUA_TNIL) return false;
-  lua_pop(L, 1);
-  return true;
-}
-
 /* A handler that cannot be called would be noticed only when the value has been received: too late for it. */
 static int new_case(lua_State *L, int op, struct gl_chan *ch, int handler, int value) {
-  if (!lua_isnil(L, handler) && !callable(L, handler)) luaL_typeerror(L, handler, "function");
+  if (!lua_isnil(L, handler) && !gl_callable(L, handler)) luaL_typeerror(L, handler, "function");
   struct gl_case *cs = lua_newuserdatauv(L, sizeof *cs, 3);
   *cs = (struct gl_case){&gl_mark[GL_CASE], ch, op, -1};
   lua_rawgeti(L, GL_VALS, GL_CASE);
@@ -199,7 +192,7 @@ static int select_(lua_State *L) {
   int ctx = option(L, "ctx");
   struct gl_ctx *c = gl_test(L, ctx, GL_CTX);
   if (!c && !lua_isnil(L, ctx)) return luaL_argerror(L, 1, "ctx: context expected");
-  if (lua_type(L, def) > LUA_TBOOLEAN && !callable(L, def))
+  if (lua_type(L, def) > LUA_TBOOLEAN && !gl_callable(L, def))
     return luaL_argerror(L, 1, "default: function or true expected");
   if (!lua_isnil(L, timeout) &&
       (lua_type(L, timeout) != LUA_TNUMBER || lua_tonumber(L, timeout) != lua_tonumber(L, timeout)))

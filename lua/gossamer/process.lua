@@ -12,7 +12,7 @@ local function collected(options)
   local o = {}
   for k, v in pairs(options) do o[k] = v end
   o.stdin = o.input and "pipe" or o.stdin
-  o.stdout, o.stderr = o.stdout or "pipe", o.stderr or "pipe"
+  o.stdout, o.stderr, o.input = o.stdout or "pipe", o.stderr or "pipe", nil
   return o
 end
 

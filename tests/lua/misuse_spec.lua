@@ -164,3 +164,32 @@ describe("an error about an argument", function()
     end)
   end
 end)
+
+describe("an option that there is not", function()
+  local function f() end
+  it("is named", function()
+    raises("unknown option 'nmae'", gos.go, { f, nmae = "x" })
+    raises("unknown option 'limt'", gos.errgroup, { limt = 1 })
+    raises("unknown option 'mem'", gos.isolate, { f, mem = 1 })
+    raises("unknown option 'dir'", gos.process.spawn, { "true", dir = "/" })
+    raises("unknown option 'dir'", gos.process.run, { "true", dir = "/", input = "x" })
+  end)
+  it("is none of those that there are", function()
+    gos.go({ f, name = "n", labels = { a = "b" }, stack = 1 << 20 }):join()
+    gos.isolate({ f, name = "n", labels = {}, memory = 1 << 24, require = { "string" } }):join()
+    assert.are.equal("x", gos.process.run({ "cat", input = "x", env = {}, cwd = "/", stderr = "null" }).stdout)
+  end)
+end)
+
+describe("a process whose directory is not there", function()
+  it("says so", function()
+    local p, why, code = gos.process.spawn { "true", cwd = "/nonexistent" }
+    assert.is_nil(p)
+    assert.are.equal("spawn true: cwd /nonexistent: No such file or directory", why)
+    assert.are.equal("ENOENT", code)
+    assert.are.equal("spawn nonexistent: No such file or directory",
+      (select(2, gos.process.spawn { "nonexistent", cwd = "/" })))
+    assert.are.equal("spawn true: cwd /dev/null: Not a directory",
+      (select(2, gos.process.spawn { "true", cwd = "/dev/null" })))
+  end)
+end)

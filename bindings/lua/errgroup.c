@@ -28,6 +28,7 @@ static void set_limit(lua_State *L, struct group *grp, lua_Integer n) {
   grp->limit = s;
 }
 
+/* limit=, of the table of options, at idx. */
 static lua_Integer opt_limit(lua_State *L, int idx) {
   int is_int;
   lua_Integer n = lua_tointegerx(L, idx, &is_int);
@@ -37,6 +38,7 @@ static lua_Integer opt_limit(lua_State *L, int idx) {
 
 /* errgroup{limit=, errors="first"|"all", parent=} */
 static int errgroup(lua_State *L) {
+  static const char *const options[] = {"limit", "errors", "parent", NULL};
   gl_self(L, gl_of(L));
   lua_settop(L, 1);
   if (lua_isnil(L, 1)) {
@@ -44,6 +46,7 @@ static int errgroup(lua_State *L) {
     lua_replace(L, 1);
   }
   luaL_checktype(L, 1, LUA_TTABLE);
+  gl_check_options(L, options);
   lua_getfield(L, 1, "parent"); /* 2 */
   struct gl_ctx *p = lua_isnil(L, 2) ? NULL : gl_test(L, 2, GL_CTX);
   luaL_argcheck(L, p || lua_isnil(L, 2), 1, "parent: context expected");
@@ -160,8 +163,7 @@ static int group_try_go(lua_State *L) {
 static int group_set_limit(lua_State *L) {
   struct group *grp = check_group(L);
   gl_self(L, gl_of(L));
-  lua_settop(L, 2);
-  lua_Integer n = opt_limit(L, 2);
+  lua_Integer n = luaL_checkinteger(L, 2);
   if (grp->running > 0) return luaL_error(L, "set_limit: %d goroutines of the errgroup are running", grp->running);
   set_limit(L, grp, n);
   return 0;

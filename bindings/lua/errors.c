@@ -63,3 +63,23 @@ gos_ns gl_duration(lua_State *L, int idx) {
   if (ns >= (lua_Number)GL_AGES) return GL_AGES;
   return ns <= -(lua_Number)GL_AGES ? -GL_AGES : (gos_ns)ceil(ns);
 }
+
+bool gl_callable(lua_State *L, int idx) {
+  if (lua_isfunction(L, idx)) return true;
+  if (luaL_getmetafield(L, idx, "__call") == LUA_TNIL) return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+static bool is_one_of(const char *s, const char *const *names) {
+  while (*names && strcmp(*names, s) != 0) names++;
+  return *names != NULL;
+}
+
+void gl_check_options(lua_State *L, const char *const *names) {
+  int top = lua_gettop(L);
+  for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1))
+    if (lua_type(L, -2) == LUA_TSTRING && !is_one_of(lua_tostring(L, -2), names))
+      luaL_argerror(L, 1, lua_pushfstring(L, "unknown option '%s'", lua_tostring(L, -2)));
+  lua_settop(L, top);
+}

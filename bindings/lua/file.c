@@ -38,10 +38,7 @@ static void free_question(struct gl_work *w) {
 }
 
 static char *copy(lua_State *L, int idx) {
-  size_t n;
-  const char *s = luaL_checklstring(L, idx, &n);
-  luaL_argcheck(L, !memchr(s, 0, n), idx, "a path has no zeros");
-  char *p = strdup(s);
+  char *p = strdup(gl_check_text(L, idx, "a path"));
   if (!p) luaL_error(L, "not enough memory");
   return p;
 }

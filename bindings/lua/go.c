@@ -412,13 +412,6 @@ void gl_push_function(lua_State *L, lua_CFunction f, int n) {
 
 /* ---- bound functions -------------------------------------------------------------------------- */
 
-static bool callable(lua_State *L, int idx) {
-  if (lua_isfunction(L, idx)) return true;
-  if (luaL_getmetafield(L, idx, "__call") == LUA_TNIL) return false;
-  lua_pop(L, 1);
-  return true;
-}
-
 /* Copies the strings of a table at from, which must hold nothing else, into one at to. */
 static void copy_labels(lua_State *L, int from, int to) {
   luaL_argcheck(L, lua_istable(L, from), 1, "labels: table expected");
@@ -450,6 +443,8 @@ void gl_push_extras(lua_State *L, struct gl_go *me) {
 
 /* go{f, ..., name=, labels=, stack=} */
 static int go_table(lua_State *L) {
+  static const char *const options[] = {"name", "labels", "stack", NULL};
+  gl_check_options(L, options);
   lua_settop(L, 1);
   gl_push_extras(L, gl_self(L, gl_of(L))); /* 2 */
   lua_getfield(L, 2, "name");              /* 3 */
@@ -459,13 +454,13 @@ static int go_table(lua_State *L) {
   lua_Unsigned n = lua_rawlen(L, 1);
   luaL_checkstack(L, n < INT32_MAX ? (int)n : INT32_MAX, "too many arguments");
   for (lua_Unsigned i = 1; i <= n; i++) lua_rawgeti(L, 1, (lua_Integer)i);
-  luaL_argcheck(L, n > 0 && callable(L, 5), 1, "the table's first element must be a function");
+  luaL_argcheck(L, n > 0 && gl_callable(L, 5), 1, "the table's first element must be a function");
   gl_spawn(L, (int)n - 1, lua_tostring(L, 3), (size_t)stack, 2, 0);
   return 1;
 }
 
 static int go(lua_State *L) {
-  if (!callable(L, 1)) {
+  if (!gl_callable(L, 1)) {
     if (lua_istable(L, 1)) return go_table(L);
     return luaL_typeerror(L, 1, "function");
   }

@@ -361,6 +361,7 @@ static int start(lua_State *L, struct gl_isolate *iso) {
 
 /* isolate(f, ...) or isolate{f, ..., require=, name=, labels=, memory=} */
 static int isolate(lua_State *L) {
+  static const char *const options[] = {"require", "name", "labels", "memory", NULL};
   struct gl *S = gl_of(L);
   char why[GL_WHY];
   struct gl_go *me = gl_self(L, S);
@@ -368,6 +369,7 @@ static int isolate(lua_State *L) {
   int n = lua_gettop(L), first = 1;
   if (!table) luaL_checktype(L, 1, LUA_TFUNCTION);
   luaL_checkstack(L, 16, NULL);
+  if (table) gl_check_options(L, options);
   struct gl_isolate *iso = new_isolate(L);
   int holder = lua_gettop(L);
   if (table) {

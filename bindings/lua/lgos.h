@@ -184,6 +184,7 @@ static inline struct gl_go *gl_self(lua_State *L, struct gl *S) {
   if (__builtin_expect(S->thread != __builtin_thread_pointer(), 0)) gl_wrong_thread(L, S);
   return S->cur;
 }
+static inline bool gl_in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
 void gl_set_site(lua_State *L, struct gl_arg *a); /* the caller of the running C function */
 
 /* Before a call that may wait, with what gl_deadline() gave: notes where the goroutine waits and
@@ -332,6 +333,17 @@ static inline gos_ns gl_deadline(lua_State *L, int idx) {
 }
 gos_ns gl_duration(lua_State *L, int idx); /* seconds; at most GL_AGES */
 #define GL_AGES ((gos_ns)1 << 62)
+bool gl_callable(lua_State *L, int idx); /* a function, or what has __call */
+/* An error if the table of options at 1 has one that is not of those names: misspelt, it would be ignored. Not for select(),
+   which it would slow down by a tenth. */
+void gl_check_options(lua_State *L, const char *const *names);
+/* The string at idx for a function of the system, which would see only what is before a zero in it. */
+static inline const char *gl_check_text(lua_State *L, int idx, const char *what) {
+  size_t n;
+  const char *s = luaL_checklstring(L, idx, &n);
+  if (memchr(s, 0, n)) luaL_argerror(L, idx, lua_pushfstring(L, "%s has no zeros", what));
+  return s;
+}
 /* The userdata at idx, which must be of that type, or NULL. */
 static inline void *gl_test(lua_State *L, int idx, enum gl_type type) {
   const char **p = lua_touserdata(L, idx);

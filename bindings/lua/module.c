@@ -13,6 +13,27 @@ static void bind(lua_State *L, struct gl *S, const luaL_Reg *functions) {
   luaL_setfuncs(L, functions, 2);
 }
 
+/* __gc of every class. Anybody can take a metatable and give it to a table, or call what is in it: what a goroutine is
+   inside of must stay. Upvalues: see bind_finalizer. */
+static int collect(lua_State *L) {
+  const struct gl_class *c = lua_touserdata(L, lua_upvalueindex(3));
+  gl_check(L, 1, c->type, c->name);
+  if (!gl_in_finalizer(L)) return luaL_error(L, "__gc is for the collector to call");
+  return ((const luaL_Reg *)lua_touserdata(L, lua_upvalueindex(4)))->func(L);
+}
+
+static void bind_finalizer(lua_State *L, struct gl *S, const struct gl_class *c) {
+  for (const luaL_Reg *f = c->meta; f->name; f++) {
+    if (strcmp(f->name, "__gc") != 0) continue;
+    lua_pushlightuserdata(L, S);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, S->vals);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)c);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)f);
+    lua_pushcclosure(L, collect, 4);
+    lua_setfield(L, -2, f->name);
+  }
+}
+
 /* The metatable of a type: its methods as __index, unless it has an __index of its own. */
 static void add_class(lua_State *L, struct gl *S, const struct gl_class *c) {
   lua_createtable(L, 0, 8);
@@ -22,6 +43,7 @@ static void add_class(lua_State *L, struct gl *S, const struct gl_class *c) {
   lua_setfield(L, -3, "methods");
   lua_setfield(L, -2, "__index");
   bind(L, S, c->meta);
+  bind_finalizer(L, S, c);
   lua_pushstring(L, c->name);
   lua_setfield(L, -2, "__name");
   lua_rawgeti(L, LUA_REGISTRYINDEX, S->vals);

@@ -80,7 +80,7 @@ static int failed(lua_State *L, struct gl_go *me, int64_t e, bool now, const cha
 /* dial(network, address [, t]) */
 static int dial(lua_State *L) {
   struct gl *S = gl_of(L);
-  const char *network = luaL_checkstring(L, 1), *address = luaL_checkstring(L, 2);
+  const char *network = gl_check_text(L, 1, "a network"), *address = gl_check_text(L, 2, "an address");
   gos_ns dl = gl_deadline(L, 3);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
@@ -96,7 +96,7 @@ static int dial(lua_State *L) {
 /* listen(network, address [, backlog]) */
 static int listen_(lua_State *L) {
   struct gl *S = gl_of(L);
-  const char *network = luaL_checkstring(L, 1), *address = luaL_checkstring(L, 2);
+  const char *network = gl_check_text(L, 1, "a network"), *address = gl_check_text(L, 2, "an address");
   lua_Integer backlog = luaL_optinteger(L, 3, 0);
   luaL_argcheck(L, backlog >= 0 && backlog <= INT32_MAX, 3, "out of range");
   gos_ns dl = GOS_FOREVER;
@@ -154,7 +154,7 @@ static void push_host(lua_State *L, const gos_addr *a) {
 /* lookup(host [, t [, network]]): the addresses of a host. */
 static int lookup(lua_State *L) {
   struct gl *S = gl_of(L);
-  const char *host = luaL_checkstring(L, 1), *network = luaL_optstring(L, 3, "tcp");
+  const char *host = gl_check_text(L, 1, "a host"), *network = luaL_optstring(L, 3, "tcp");
   gos_ns dl = gl_deadline(L, 2);
   bool now = dl == GOS_NOW;
   luaL_argcheck(L, strncmp(network, "unix", 4) != 0, 3, "it has no hosts");
@@ -380,7 +380,7 @@ static int packet_write_to(lua_State *L) {
   struct sock *k = check_packet(L);
   size_t n;
   gl_check_bytes(L, 2, &n);
-  const char *address = luaL_checkstring(L, 3);
+  const char *address = gl_check_text(L, 3, "an address");
   gos_ns dl;
   bool now;
   struct gl_go *me = gl_enter_until(L, 4, k->write_until, &dl, &now);

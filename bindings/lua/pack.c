@@ -270,64 +270,102 @@ static bool put_table(struct writer *w, int depth) {
 
 /* Pushes package.loaded; false, and pushes nothing, where there is none. */
 static bool push_loaded(lua_State *L) {
-  if (!lua_checkstack(L, 8)) return false;
   if (lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) == LUA_TTABLE) return true;
   lua_pop(L, 1);
   return false;
 }
 
-/* The table on the top is what require gives under a name: then puts that name. */
-static bool put_module(struct writer *w, bool *ok) {
-  lua_State *L = w->L;
+/* Where every state finds a value: a module; a field of it; a field of a table in it. Not needed: NULL. */
+struct name {
+  const char *s;
+  size_t n;
+};
+struct place {
+  struct name module, path[2];
+};
+enum { A_MODULE, A_FIELD, A_FIELD_OF_A_FIELD };
+
+static bool put_place(struct writer *w, unsigned char tag, const struct place *at) {
+  unsigned char keys = (unsigned char)((at->path[0].s != NULL) + (at->path[1].s != NULL));
+  bool ok = put_text(w, tag, at->module.s, at->module.n) && put_tag(w, keys);
+  for (int i = 0; ok && i < keys; i++) ok = put_text(w, T_STRING, at->path[i].s, at->path[i].n);
+  return ok;
+}
+
+/* The string at idx, a table's key: it lives as long as that. */
+static struct name name_at(lua_State *L, int idx) {
+  struct name name;
+  name.s = lua_tolstring(L, idx, &name.n);
+  return name;
+}
+
+/* Looks for the value at value in the table on the top, that many levels down. */
+static bool find_field(lua_State *L, int value, int level, struct name *path) {
+  int table = lua_gettop(L);
   bool found = false;
-  int value = lua_gettop(L);
-  if (!push_loaded(L)) return false;
-  for (lua_pushnil(L); !found && lua_next(L, value + 1); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !lua_rawequal(L, -1, value)) continue;
-    size_t n;
-    const char *name = lua_tolstring(L, -2, &n);
-    *ok = put_text(w, T_MODULE, name, n);
-    found = true;
+  if (!lua_istable(L, table)) return false;
+  for (lua_pushnil(L); !found && lua_next(L, table); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) continue;
+    found = level == 0 ? lua_rawequal(L, -1, value) : find_field(L, value, level - 1, path + 1);
+    if (found) path[0] = name_at(L, -2);
   }
-  lua_settop(L, value);
+  lua_settop(L, table);
   return found;
 }
 
-/* Looks for the C function at fn: in the table on the top, whose name is at name. */
-static bool put_from_module(struct writer *w, int fn, int name, bool *ok) {
+/* What the globals hold is a module's too, or the program's own and not in every state. */
+static bool is_globals(struct name module) { return module.n == 2 && memcmp(module.s, "_G", 2) == 0; }
+
+/* Looks for the value at value there; of several modules that have it, takes the one with the shortest name, which
+   is a whole ("gossamer"), not a part of it ("gossamer.native"). */
+static bool find_place(struct writer *w, int value, int where, bool globals, struct place *at) {
   lua_State *L = w->L;
-  if (!lua_istable(L, -1)) return false;
-  int module = lua_gettop(L);
-  for (lua_pushnil(L); lua_next(L, module); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING || !lua_rawequal(L, -1, fn)) continue;
-    size_t nm, nk;
-    const char *m = lua_tolstring(L, name, &nm), *k = lua_tolstring(L, -2, &nk);
-    *ok = put_text(w, T_C_FUNCTION, m, nm) && put_text(w, T_STRING, k, nk);
-    lua_settop(L, module);
-    return true;
+  int top = lua_gettop(L);
+  *at = (struct place){0};
+  if (!push_loaded(L)) return false;
+  for (lua_pushnil(L); lua_next(L, top + 1); lua_pop(L, 1)) {
+    if (lua_type(L, -2) != LUA_TSTRING) continue;
+    struct place here = {.module = name_at(L, -2)};
+    if ((at->module.s && at->module.n <= here.module.n) || (!globals && is_globals(here.module))) continue;
+    if (where == A_MODULE ? lua_rawequal(L, -1, value) : find_field(L, value, where - 1, here.path)) *at = here;
   }
-  return false;
+  lua_settop(L, top);
+  return at->module.s != NULL;
+}
+
+/* Has the table on the top functions alone, one of C among them? It has no state of its own to be copied. */
+static bool of_functions(lua_State *L) {
+  int table = lua_gettop(L);
+  bool of_c = false, others = false;
+  for (lua_pushnil(L); !others && lua_next(L, table); lua_pop(L, 1)) {
+    others = !lua_isfunction(L, -1);
+    of_c = of_c || lua_iscfunction(L, -1);
+  }
+  lua_settop(L, table);
+  return of_c && !others;
+}
+
+/* The table on the top is what require gives under a name, or a field of that: then puts its place. */
+static bool put_module(struct writer *w, bool *ok) {
+  struct place at;
+  int value = lua_gettop(w->L);
+  if (!lua_checkstack(w->L, 8)) return false;
+  if (!find_place(w, value, A_MODULE, true, &at) && !(of_functions(w->L) && find_place(w, value, A_FIELD, false, &at)))
+    return false;
+  *ok = put_place(w, T_MODULE, &at);
+  return true;
 }
 
 static bool put_c_function(struct writer *w) {
-  lua_State *L = w->L;
-  int fn = lua_gettop(L);
-  bool ok, found = false;
+  struct place at;
+  int fn = lua_gettop(w->L);
+  bool ok;
   if (came(w, &ok)) return ok;
-  if (!push_loaded(L)) return refuse(w, " is a C function, and there is no package library to name it by");
-  for (lua_pushnil(L); !found && lua_next(L, fn + 1); lua_pop(L, 1)) {
-    if (lua_type(L, -2) != LUA_TSTRING) continue;
-    if (lua_rawequal(L, -1, fn)) { /* the module itself */
-      size_t n;
-      const char *name = lua_tolstring(L, -2, &n);
-      ok = put_text(w, T_C_FUNCTION, name, n) && put_text(w, T_STRING, "", 0);
-      found = true;
-    } else {
-      found = put_from_module(w, fn, lua_gettop(L) - 1, &ok);
-    }
-  }
-  lua_settop(L, fn);
-  return found ? ok : refuse(w, " is a C function that no loaded module has");
+  if (!lua_checkstack(w->L, 12)) return no_memory(w);
+  if (!find_place(w, fn, A_MODULE, true, &at) && !find_place(w, fn, A_FIELD, true, &at) &&
+      !find_place(w, fn, A_FIELD_OF_A_FIELD, false, &at))
+    return refuse(w, " is a C function that no loaded module has");
+  return put_place(w, T_C_FUNCTION, &at);
 }
 
 static int write_code(lua_State *L, const void *p, size_t n, void *u) {

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -185,6 +186,14 @@ static int plan_stdio(lua_State *L, struct plan *p, int i, const char *name) {
   return plan_fd(p, i, gl_check_fd(L, lua_gettop(L)));
 }
 
+static const char *check_word(lua_State *L, int idx, const char *what) {
+  size_t n = 0;
+  const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
+  if (!s) luaL_error(L, "spawn: %s: string expected, got %s", what, luaL_typename(L, idx));
+  if (memchr(s, 0, n)) luaL_error(L, "spawn: %s: it has a zero in it", what);
+  return s;
+}
+
 static int plan_actions(lua_State *L, struct plan *p, int options) {
   int e = posix_spawn_file_actions_init(&p->actions);
   p->has_actions = !e;
@@ -193,8 +202,7 @@ static int plan_actions(lua_State *L, struct plan *p, int options) {
   if (!e) e = posix_spawn_file_actions_addclosefrom_np(&p->actions, STDIO);
 #endif
   if (lua_getfield(L, options, "cwd") != LUA_TNIL && !e) {
-    if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "spawn: cwd: string expected, got %s", luaL_typename(L, -1));
-    e = posix_spawn_file_actions_addchdir_np(&p->actions, lua_tostring(L, -1));
+    e = posix_spawn_file_actions_addchdir_np(&p->actions, check_word(L, -1, "cwd"));
   }
   return e;
 }
@@ -211,14 +219,6 @@ static int plan_attributes(struct plan *p) {
   if (!e) e = posix_spawnattr_setsigdefault(&p->attributes, &dfl);
   if (!e) e = posix_spawnattr_setflags(&p->attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   return e;
-}
-
-static const char *check_word(lua_State *L, int idx, const char *what) {
-  size_t n = 0;
-  const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &n) : NULL;
-  if (!s) luaL_error(L, "spawn: %s: string expected, got %s", what, luaL_typename(L, idx));
-  if (memchr(s, 0, n)) luaL_error(L, "spawn: %s: it has a zero in it", what);
-  return s;
 }
 
 /* Pushes the array of the program and its arguments; they live in the table of options. */
@@ -308,10 +308,18 @@ static int start_watching(struct child *c) {
   return e;
 }
 
+/* The error of a spawn does not tell whether it was the program or its directory that failed. */
+static bool can_enter(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && access(path, X_OK) == 0;
+}
+
 /* spawn{ program, argument..., stdin=, stdout=, stderr=, env=, cwd= } */
 static int spawn(lua_State *L) {
+  static const char *const options[] = {"stdin", "stdout", "stderr", "env", "cwd", NULL};
   struct gl *S = gl_of(L);
   luaL_checktype(L, 1, LUA_TTABLE);
+  gl_check_options(L, options);
   lua_settop(L, 1);
   struct gl_go *me = gl_self(L, S);
   struct process *pr = memset(lua_newuserdatauv(L, sizeof *pr, STDIO), 0, sizeof *pr);
@@ -335,7 +343,12 @@ static int spawn(lua_State *L) {
   if (!e) e = posix_spawnp(&pr->c->pid, argv[0], &p->actions, &p->attributes, argv, env);
   if (e) {
     pr->c->reaped = true;
-    return gl_sys_failed(L, e, lua_pushfstring(L, "spawn %s", argv[0]));
+    lua_pushfstring(L, "spawn %s", argv[0]);
+    if (lua_getfield(L, 1, "cwd") == LUA_TSTRING && !can_enter(lua_tostring(L, -1)))
+      lua_pushfstring(L, "%s: cwd %s", lua_tostring(L, -2), lua_tostring(L, -1));
+    else
+      lua_pop(L, 1);
+    return gl_sys_failed(L, e, lua_tostring(L, -1));
   }
   if ((e = start_watching(pr->c))) return gl_failed(L, S, me, e, false);
   for (int i = 0; i < STDIO; i++) close_fd(&p->theirs[i]);

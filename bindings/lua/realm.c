@@ -214,8 +214,6 @@ void gl_set_site(lua_State *L, struct gl_arg *a) {
   }
 }
 
-static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
-
 struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline) {
   struct gl_go *me = gl_self(L, S);
   gos_ctx *x = NULL;
@@ -225,7 +223,7 @@ struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline) {
     x = (gos_ctx *)((uintptr_t) - *deadline << 3);
     *deadline = GOS_FOREVER;
   }
-  if (in_finalizer(L)) { /* whoever it interrupts may be about to wait: ctx is that one's */
+  if (gl_in_finalizer(L)) { /* whoever it interrupts may be about to wait: ctx is that one's */
     *deadline = GOS_NOW;
   } else {
     me->ctx = x;
@@ -240,16 +238,16 @@ struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline) {
 
 void gl_begin(lua_State *L, struct gl *S) {
   if (__builtin_expect(!S->ending, 1)) return;
-  if (S->cur != S->main && S->cur != &S->service && !in_finalizer(L)) gl_vanish(S, S->cur);
+  if (S->cur != S->main && S->cur != &S->service && !gl_in_finalizer(L)) gl_vanish(S, S->cur);
   luaL_error(L, "gossamer: the Lua state is being closed");
 }
 
 void gl_also_obey(lua_State *L, struct gl_go *me, gos_ctx *x) {
-  if (!in_finalizer(L)) me->ctx = x;
+  if (!gl_in_finalizer(L)) me->ctx = x;
 }
 
 int gl_obey(lua_State *L, struct gl_go *me, gos_ctx **x, gos_ctx_wait *w) {
-  if (in_finalizer(L)) {
+  if (gl_in_finalizer(L)) {
     *x = NULL;
     return GOS_OK;
   }
@@ -265,7 +263,7 @@ int64_t gl_obeyed(struct gl_go *me, gos_ctx_wait *w, int64_t e) {
 }
 
 int gl_ended_before(lua_State *L, struct gl_go *me) {
-  if (!me->ctx || in_finalizer(L)) return GOS_OK;
+  if (!me->ctx || gl_in_finalizer(L)) return GOS_OK;
   int e = gos_ctx_err(me->ctx);
   me->by_ctx = e != GOS_OK;
   return e;

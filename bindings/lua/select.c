@@ -18,14 +18,16 @@ struct gl_case {
   int fd; /* of readable() and writable() */
 };
 
+/* A handler that cannot be called would be noticed only when the value has been received: too late for it. */
 static int new_case(lua_State *L, int op, struct gl_chan *ch, int handler, int value) {
+  if (!lua_isnil(L, handler) && !gl_callable(L, handler)) luaL_typeerror(L, handler, "function");
   struct gl_case *cs = lua_newuserdatauv(L, sizeof *cs, 3);
   *cs = (struct gl_case){&gl_mark[GL_CASE], ch, op, -1};
   lua_rawgeti(L, GL_VALS, GL_CASE);
   lua_setmetatable(L, -2);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, CHANNEL);
-  if (!lua_isnoneornil(L, handler)) {
+  if (!lua_isnil(L, handler)) {
     lua_pushvalue(L, handler);
     lua_setiuservalue(L, -2, HANDLER);
   }
@@ -190,6 +192,8 @@ static int select_(lua_State *L) {
   int ctx = option(L, "ctx");
   struct gl_ctx *c = gl_test(L, ctx, GL_CTX);
   if (!c && !lua_isnil(L, ctx)) return luaL_argerror(L, 1, "ctx: context expected");
+  if (lua_type(L, def) > LUA_TBOOLEAN && !gl_callable(L, def))
+    return luaL_argerror(L, 1, "default: function or true expected");
   if (!lua_isnil(L, timeout) &&
       (lua_type(L, timeout) != LUA_TNUMBER || lua_tonumber(L, timeout) != lua_tonumber(L, timeout)))
     return luaL_argerror(L, 1, "timeout: seconds expected");

@@ -27,8 +27,9 @@ enum {
   T_FUNCTION,    /* 4 bytes: a reference to its code; 1 byte: upvalues; those, each one of: */
   T_UPVALUE,     /* 4 bytes: the number of a function, and an upvalue of it: the same one */
   T_GLOBALS,     /* the state's table of globals */
-  T_MODULE,      /* T_STRING without its tag: what require gives for it */
-  T_C_FUNCTION,  /* the same: a module; T_SHORT or T_STRING: a name in it; empty: itself */
+  T_MODULE,      /* T_STRING without its tag: what require gives for it; 1 byte: names; those (T_SHORT or T_STRING), by
+                    which it is found in that, one after the other */
+  T_C_FUNCTION,  /* the same */
   T_CHANNEL,     /* 4 bytes: a reference; T_SHORT or T_STRING: its name */
   T_NIL_CHANNEL, /* 1 byte: what it can do */
   T_SHARED       /* 4 bytes: a reference */

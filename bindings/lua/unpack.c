@@ -197,26 +197,33 @@ static void require(struct reader *r) {
   lua_settop(L, name);
 }
 
-static void push_c_function(struct reader *r) {
+/* A module, or what is found in it by names, one after the other. Leaves the path, its text, below it. */
+static void push_place(struct reader *r) {
   lua_State *L = r->L;
-  luaL_checkstack(L, 6, "message");
+  luaL_checkstack(L, 8, "message");
   push_text(r, get_32(r));
   lua_pushvalue(L, -1);
   require(r);
-  push_string(r);
-  if (!lua_rawlen(L, -1)) { /* the module is it */
-    lua_pop(L, 1);
-    lua_replace(L, -2);
-    came(r);
-    return;
+  for (int n = get_8(r); n > 0; n--) {
+    if (!lua_istable(L, -1)) fail(r, "cannot receive: %s is no table here", lua_tostring(L, -2));
+    push_string(r);
+    lua_pushfstring(L, "%s.%s", lua_tostring(L, -3), lua_tostring(L, -1));
+    lua_replace(L, -4);
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
   }
-  if (!lua_istable(L, -2)) fail(r, "cannot receive: module '%s' is no table here", lua_tostring(L, -3));
-  lua_pushvalue(L, -1);
-  if (lua_rawget(L, -3) != LUA_TFUNCTION)
-    fail(r, "cannot receive: no such function here: %s",
-         lua_pushfstring(L, "%s.%s", lua_tostring(L, -4), lua_tostring(L, -2)));
-  lua_replace(L, -4);
-  lua_pop(L, 2);
+}
+
+static void push_module(struct reader *r) {
+  push_place(r);
+  if (lua_isnil(r->L, -1)) fail(r, "cannot receive: there is no %s here", lua_tostring(r->L, -2));
+  lua_remove(r->L, -2);
+}
+
+static void push_c_function(struct reader *r) {
+  push_place(r);
+  if (!lua_isfunction(r->L, -1)) fail(r, "cannot receive: no such function here: %s", lua_tostring(r->L, -2));
+  lua_remove(r->L, -2);
   came(r);
 }
 
@@ -302,10 +309,7 @@ static void push_value(struct reader *r, int depth) {
   case T_AGAIN: push_again(r); break;
   case T_FUNCTION: push_function(r, depth); break;
   case T_GLOBALS: lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS); break;
-  case T_MODULE:
-    push_text(r, get_32(r));
-    require(r);
-    break;
+  case T_MODULE: push_module(r); break;
   case T_C_FUNCTION: push_c_function(r); break;
   case T_CHANNEL: push_channel(r); break;
   case T_NIL_CHANNEL: push_nilchan(r); break;

@@ -12,8 +12,26 @@ local native = require "gossamer.native"
 
 local gos = {}
 for name, value in pairs(native) do gos[name] = value end
-require "gossamer.file" (gos)
-require "gossamer.process" (gos)
+
+-- Argument i of a function of the library must be of that type; an error is one of its caller.
+local function check(type_, i, name, v)
+  if type(v) ~= type_ then
+    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(i, name, type_, type(v)), 3)
+  end
+end
+
+-- The results of pcall(f, ...) in the function name of the library. An error about f's arguments is one of its caller;
+-- which[i]: the argument of name that was f's argument i.
+local function called(name, which, ok, ...)
+  if ok then return ... end
+  local err = ...
+  local i, text = tostring(err):match "^bad argument #(%d+) to '%?' (.*)"
+  if i then error(("bad argument #%d to '%s' %s"):format(which[tonumber(i)] or 1, name, text), 3) end
+  error(err, type(err) == "string" and err:find "^spawn: " and 3 or 0)
+end
+
+require "gossamer.file" (gos, check, called)
+require "gossamer.process" (gos, check, called)
 
 local deferred = {
   __name = "gossamer.deferred",
@@ -21,17 +39,12 @@ local deferred = {
 }
 
 function gos.defer(f, ...)
-  if type(f) ~= "function" then
-    error(("bad argument #1 to 'defer' (function expected, got %s)"):format(type(f)), 2)
-  end
+  check("function", 1, "defer", f)
   return setmetatable({ n = select("#", ...) + 1, f, ... }, deferred)
 end
 
 -- f's results, from its only call; its error is raised by every call.
-local function once(f, name)
-  if type(f) ~= "function" then
-    error(("bad argument #1 to '%s' (function expected, got %s)"):format(name, type(f)), 3)
-  end
+local function once(f)
   local guard, results = native.once(), { false, "once: the function did not return", n = 2 }
   return function()
     guard:do_(function() results = table.pack(pcall(f)) end)
@@ -41,17 +54,25 @@ local function once(f, name)
 end
 
 function gos.once_func(f)
-  local call = once(f, "once_func")
+  check("function", 1, "once_func", f)
+  local call = once(f)
   return function() call() end
 end
 
 function gos.once_value(f)
-  return once(f, "once_value")
+  check("function", 1, "once_value", f)
+  return once(f)
 end
 
 function gos.leaks(known)
-  local expected = { [gos.goid()] = true, [gos.goroutines()[1]:id()] = true }
-  for _, g in ipairs(known or {}) do expected[g:id()] = true end
+  if known ~= nil then check("table", 1, "leaks", known) end
+  local main = gos.goroutines()[1]
+  local expected = { [gos.goid()] = true, [main:id()] = true }
+  for i, g in ipairs(known or {}) do
+    local ok, id = pcall(main.id, g)
+    if not ok then error(("bad argument #1 to 'leaks' (element %d: goroutine expected, got %s)"):format(i, type(g)), 2) end
+    expected[id] = true
+  end
   local left
   for _ = 1, 100 do -- turns for those that are about to end; what never waits is no leak
     local busy = false

@@ -7,19 +7,20 @@ local function left(gos, t, start)
   return type(t) == "number" and math.max(t - (gos.now() - start), 0) or t
 end
 
--- Runs a program to its end and collects its output.
-local function run(gos, options, t)
-  local ok, refused = gos.sleep(0, t) -- a context that has ended starts nothing
-  if not ok then return nil, refused end
-  local start, o = gos.now(), {}
+-- What spawn() is told for a program whose output is collected.
+local function collected(options)
+  local o = {}
   for k, v in pairs(options) do o[k] = v end
   o.stdin = o.input and "pipe" or o.stdin
-  o.stdout, o.stderr = o.stdout or "pipe", o.stderr or "pipe"
-  local p <close>, why, code = gos.process.spawn(o)
-  if not p then return nil, why, code end
-  if o.input then
+  o.stdout, o.stderr, o.input = o.stdout or "pipe", o.stderr or "pipe", nil
+  return o
+end
+
+-- Waits for its end and collects its output.
+local function collect(gos, p, input, t, start)
+  if input then
     gos.go(function() -- a program need not read it all
-      p:stdin():write(o.input)
+      p:stdin():write(input)
       p:stdin():close()
     end)
   end
@@ -34,16 +35,20 @@ local function run(gos, options, t)
     if not ok or not text then return nil, ok and message or text end
     result[name] = text
   end
+  local code
   result.status, result.how, code = p:wait(left(gos, t, start))
   if not result.status then return nil, result.how, code end
   return result
 end
 
-return function(gos)
+return function(gos, check, called)
   function gos.process.run(options, t)
-    if type(options) ~= "table" then
-      error(("bad argument #1 to 'run' (table expected, got %s)"):format(type(options)), 2)
-    end
-    return run(gos, options, t)
+    check("table", 1, "run", options)
+    local ok, refused = called("run", { 1, 2 }, pcall(gos.sleep, 0, t)) -- a context that has ended starts nothing
+    if not ok then return nil, refused end
+    local start = gos.now()
+    local p <close>, why, code = called("run", { 1 }, pcall(gos.process.spawn, collected(options)))
+    if not p then return nil, why, code end
+    return collect(gos, p, options.input, t, start)
   end
 end

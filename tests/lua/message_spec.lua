@@ -104,6 +104,32 @@ describe("a copy", function()
     raises("msg is a C function that no loaded module has", copy, string.gmatch("a", "a"))
     raises("msg.f is a C function", copy, { f = coroutine.wrap(print) })
   end)
+  it("of C functions of a part of a module, and the part itself as an upvalue", function()
+    local net, file, lookup = gos.net, gos.file, gos.net.lookup
+    assert.is_true(there(function(dial, int)
+      local here = require "gossamer"
+      return dial == here.net.dial and int == here.atomic.int and lookup == here.net.lookup and net == here.net and
+        file == here.file and file.read ~= nil
+    end, gos.net.dial, gos.atomic.int))
+    assert.are.same({ "127.0.0.1" }, select(2, gos.isolate(gos.net.lookup, "127.0.0.1"):join()))
+    assert.is_true(there(function(net) return net.dial == require "gossamer".net.dial end, gos.net))
+  end)
+  it("of a table in a module, with values of its own, is a copy", function()
+    package.loaded["only.here"] = { options = { print = print, level = 3 } }
+    local options = package.loaded["only.here"].options
+    local level, same = there(function() return options.level, options.print == print end)
+    package.loaded["only.here"] = nil
+    assert.are.same({ 3, true }, { level, same })
+  end)
+  it("of a part of a module needs it there", function()
+    package.loaded["string"].only_here, package.loaded["string"].parts = string.gmatch("a", "a"), { gos.go }
+    local it_, part = string.only_here, string.parts
+    local _, no_function = gos.isolate(it_):join()
+    local _, no_part = gos.isolate(function() return part end):join()
+    string.only_here, string.parts = nil, nil
+    assert.is_true(contains(no_function, "cannot receive: no such function here: string.only_here"), no_function)
+    assert.is_true(contains(no_part, "cannot receive: there is no string.parts here"), no_part)
+  end)
   it("needs the modules there", function()
     package.loaded["only.here"] = { f = 1 }
     local m = package.loaded["only.here"]

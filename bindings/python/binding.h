@@ -298,6 +298,9 @@ gos_mutex *mutex_core(PyObject *o); /* NULL: it is no Mutex */
 PyObject *mutex_new(void);
 void waitgroup_done(PyObject *wg);
 extern PyMethodDef signal_methods[];
+int signal_init(PyObject *module);
+/* [no Python code runs] May a signal run a handler that wakes somebody? */
+bool signal_handled(void);
 extern PyMethodDef runtime_methods[];
 /* group.c: g's wg, which may be a group's room, has one less. False: it is none. */
 bool room_left(PyObject *room, PyObject *g, PyObject *error, bool began);

@@ -167,7 +167,7 @@ static int host_alone(void *u) {
   if (home_slices || compat_threads(rt.interp) > 0) return 0;
   for (PyThreadState *ts = PyInterpreterState_ThreadHead(rt.interp); ts; ts = PyThreadState_Next(ts))
     if (!is_ours(ts)) return 0;
-  return 1;
+  return !signal_handled();
 }
 
 static void host_start_failed(void *u, void *arg) {

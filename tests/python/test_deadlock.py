@@ -89,6 +89,55 @@ def test_no_false_alarm(program, busy):
     assert r.out == "1\n" and r.code == 0, r
 
 
+@pytest.mark.parametrize(
+    "handler, sends",
+    [
+        ("lambda *_: ch.send(1)", "signal.setitimer(signal.ITIMER_REAL, 0.6)"),
+        ("functools.partial(lambda *_: ch.send(1))", "signal.setitimer(signal.ITIMER_REAL, 0.6)"),
+        ("lambda *_: ch.send(1)", "subprocess.Popen(['sh', '-c', f'sleep 0.6; kill -ALRM {os.getpid()}'])"),
+    ],
+)
+def test_a_handler_may_wake_somebody(program, handler, sends):
+    r = program(
+        f"""
+        import functools, os, signal, subprocess
+        from gossamer import *
+        ch = Chan(1)
+        signal.signal(signal.SIGALRM, {handler})
+        {sends}
+        print(ch.recv())
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        try: ch.recv()
+        except Deadlock: print("deadlock")
+        """,
+        timeout=30,
+    )
+    assert r.out == "1\ndeadlock\n" and r.code == 0, r
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)",
+        "signal.signal(signal.SIGINT, asyncio.Runner()._on_sigint)",
+        "signal.signal(signal.SIGINT, functools.partial(asyncio.Runner()._on_sigint, main_task=None))",
+        "signal.signal(signal.SIGINT, signal.SIG_DFL); signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    ],
+)
+def test_handlers_that_only_raise_wake_nobody(program, handler):
+    r = program(
+        f"""
+        import asyncio, functools, signal
+        from gossamer import *
+        {handler}
+        try: Chan().recv()
+        except Deadlock: print("deadlock")
+        """,
+        timeout=30,
+    )
+    assert r.out == "deadlock\n" and r.code == 0, r
+
+
 def test_a_timeout_is_no_deadlock(program):
     r = program(
         """

@@ -703,8 +703,9 @@ static go_object *go_alloc(void) {
   return go;
 }
 
-static int read_labels(PyObject *o, PyObject **labels) {
-  PyObject *d = PyDict_New(), *key, *value;
+/* Those of before, which may be NULL, and these. */
+static int read_labels(PyObject *o, PyObject *before, PyObject **labels) {
+  PyObject *d = before ? PyDict_Copy(before) : PyDict_New(), *key, *value;
   Py_ssize_t at = 0;
   if (!d || PyDict_Update(d, o) < 0) {
     if (PyErr_ExceptionMatches(PyExc_AttributeError)) /* no keys() */
@@ -739,7 +740,7 @@ static int read_stack(PyObject *o, size_t *stack) {
 }
 
 static PyObject *go_using(PyObject *self, PyObject *args, PyObject *kw) {
-  (void)self;
+  const struct options *before = &((go_object *)self)->o;
   static char *names[] = {"name", "labels", "stack_size", "vars", NULL};
   PyObject *name = Py_None, *labels = Py_None, *stack = Py_None, *vars = Py_None;
   if (!PyArg_ParseTupleAndKeywords(args, kw, "|OOOO:using", names, &name, &labels, &stack, &vars)) return NULL;
@@ -748,9 +749,11 @@ static PyObject *go_using(PyObject *self, PyObject *args, PyObject *kw) {
     return PyErr_Format(PyExc_TypeError, "vars must be a contextvars.Context or None");
   go_object *go = go_alloc();
   if (!go) return NULL;
-  if (name != Py_None) go->o.name = Py_NewRef(name);
-  if (vars != Py_None) go->o.vars = Py_NewRef(vars);
-  if ((labels != Py_None && read_labels(labels, &go->o.labels) < 0) ||
+  go->o.name = Py_XNewRef(name != Py_None ? name : before->name);
+  go->o.vars = Py_XNewRef(vars != Py_None ? vars : before->vars);
+  go->o.stack = before->stack;
+  if (labels == Py_None) go->o.labels = Py_XNewRef(before->labels);
+  if ((labels != Py_None && read_labels(labels, before->labels, &go->o.labels) < 0) ||
       (stack != Py_None && read_stack(stack, &go->o.stack) < 0)) {
     Py_DECREF(go);
     return NULL;
@@ -898,7 +901,8 @@ static PyMethodDef using_methods[] = {
     {"using", METHOD(go_using), METH_VARARGS | METH_KEYWORDS,
      "using($self, name=None, labels=None, stack_size=None, vars=None)\n--\n\n"
      "go with options: go.using(name='reader')(fn, *args). labels: str to str, inherited by the goroutines it\n"
-     "starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of."},
+     "starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of. using() of the\n"
+     "result adds to these options."},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef using_members[] = {

@@ -460,13 +460,20 @@ class _Go:
 
     def using(self, name=None, labels=None, stack_size=None, vars=None):
         """go with options: go.using(name='reader')(fn, *args). labels: str to str, inherited by the goroutines it
-        starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of."""
+        starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of. using() of the
+        result adds to these options."""
         if name is not None and not isinstance(name, str):
             raise TypeError("name must be a str or None")
         if vars is not None and not isinstance(vars, contextvars.Context):
             raise TypeError("vars must be a contextvars.Context or None")
         go = object.__new__(_Go)
-        go._options = name, _read_labels(labels), _read_stack(stack_size), vars
+        given = name, _read_labels(labels), _read_stack(stack_size), vars
+        name, labels, stack, vars = (
+            b if g is None else g for g, b in zip(given, self._options or (None,) * 4, strict=True)
+        )
+        if self._options and self._options[1]:
+            labels = {**self._options[1], **labels}
+        go._options = name, labels, stack, vars
         return go
 
 

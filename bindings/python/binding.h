@@ -154,6 +154,8 @@ extern PyObject *err_Error, *err_ChanClosed, *err_WouldBlock, *err_Deadlock, *er
 int errors_init(PyObject *module);
 /* Sets the exception for a code of the core; what says which operation, for the message. NULL. */
 PyObject *raise_code(int code, const char *what);
+/* With the core's report; head instead of its first line, unless NULL. */
+PyObject *raise_deadlock(const char *head);
 
 /* ---- time.c ----------------------------------------------------------------------- */
 /* Seconds to nanoseconds, saturating; -1 for NaN and what is no number. */

@@ -814,7 +814,8 @@ static PyObject *goexit_main(void) {
   w.given = true; /* no context */
   do WAIT(e, &w, until, gos_chan_recv_dl(NULL, NULL, until));
   while (e == GOS_CANCELED);
-  return raise_code(e, "goexit");
+  return e == GOS_DEADLOCK ? raise_deadlock("no goroutines (main called runtime.Goexit) - deadlock!")
+                           : raise_code(e, "goexit");
 }
 
 static PyObject *go_exit(PyObject *self, PyObject *ignored) {

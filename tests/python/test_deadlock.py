@@ -46,6 +46,21 @@ def test_unhandled_it_ends_the_program(program):
     assert r.code == 1 and "Deadlock: all goroutines are asleep" in r.err, r
 
 
+def test_main_called_goexit(program):
+    r = program(
+        """
+        from gossamer import *
+        go(lambda: (sleep(0.01), print("other")))
+        go.using(name="sleeper")(Chan().recv)
+        try: runtime.goexit()
+        except Deadlock as e: print(e.report)
+        """,
+        timeout=30,
+    )
+    assert r.out.startswith("other\nno goroutines (main called runtime.Goexit) - deadlock!\n"), r
+    assert "asleep" not in r.out and "sleeper" in r.out and r.code == 0, r
+
+
 def test_deadlock_after_work(program):
     r = program(
         """

@@ -465,7 +465,7 @@ static PyObject *spawn(const struct options *o, PyObject *fn, PyObject *const *a
   if (LIKELY(e == GOS_OK)) return (PyObject *)g;
   list_remove(g);
   Py_DECREF(g);
-  raise_code(e, "starting a goroutine");
+  raise_code(e, e == GOS_INVAL ? "stack_size out of range" : "starting a goroutine");
 fail:
   Py_DECREF(g);
   return NULL;

@@ -80,6 +80,15 @@ class Group:
             error.__context__ = before  # the Canceled that the error itself led to explains nothing
             del error, value, before
 
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a Group belongs to this process and cannot be copied or pickled; make another one")
+
+    def __copy__(self):
+        return self.__reduce_ex__(2)
+
+    def __deepcopy__(self, memo):
+        return self.__reduce_ex__(2)
+
     def _run(self, fn, args, kwargs):
         _adopt(self.ctx)
         try:

@@ -1,7 +1,9 @@
 """errgroup: one error gives all up."""
 # SPDX-License-Identifier: Apache-2.0
 
+import copy
 import gc
+import pickle
 import sys
 import traceback
 import weakref
@@ -233,6 +235,12 @@ def test_nobody_is_left_behind():
         g.go(slow)
         g.go(slow)
     assert done == [1, 1]
+
+
+def test_not_copied():
+    for f in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="make another"):
+            f(Group())
 
 
 def test_bad_callable():

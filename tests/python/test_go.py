@@ -284,6 +284,7 @@ def test_using_adds_to_using():
         ({"stack_size": True}, TypeError),
         ({"stack_size": 0}, ValueError),
         ({"stack_size": -1}, ValueError),
+        ({"stack_size": 1 << 62}, ValueError),
         ({"stack_size": 10**30}, ValueError),
         ({"vars": 1}, TypeError),
         ({"what": 1}, TypeError),
@@ -292,6 +293,11 @@ def test_using_adds_to_using():
 def test_using_bad_options(kwargs, error):
     with pytest.raises(error):
         go.using(**kwargs)(len, "")
+
+
+def test_stack_size_out_of_range():
+    with pytest.raises(ValueError, match="stack_size"):
+        go.using(stack_size=1 << 62)(len, "")
 
 
 def test_contextvars_are_copied():

@@ -166,9 +166,12 @@ static PyType_Slot int_slots[] = {
                        "does not wrap around.\nGo: atomic.Int64."),
     {0, NULL},
 };
+static int bool_bool(atomic *a) { return a->value == Py_True; }
+
 static PyType_Slot bool_slots[] = {
     SLOTS(bool_methods,
           "Bool(value=False)\n--\n\nA bool that goroutines and threads change in one step. Go: atomic.Bool."),
+    {Py_nb_bool, bool_bool},
     {0, NULL},
 };
 static PyType_Slot ref_slots[] = {

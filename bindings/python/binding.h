@@ -154,6 +154,8 @@ extern PyObject *err_Error, *err_ChanClosed, *err_WouldBlock, *err_Deadlock, *er
 int errors_init(PyObject *module);
 /* Sets the exception for a code of the core; what says which operation, for the message. NULL. */
 PyObject *raise_code(int code, const char *what);
+/* With the core's report; head instead of its first line, unless NULL. */
+PyObject *raise_deadlock(const char *head);
 
 /* ---- time.c ----------------------------------------------------------------------- */
 /* Seconds to nanoseconds, saturating; -1 for NaN and what is no number. */
@@ -199,8 +201,13 @@ PyObject *go_spawn(PyObject *fn, PyObject *const *args, Py_ssize_t nargs, PyObje
 /* The body of a goroutine that has no object yet (a timer's function): runs fn(*args) in a copy of
    context (or NULL); code and lasti: where it was asked for. */
 void go_run(PyObject *fn, PyObject *args, PyObject *context, PyObject *code, int lasti);
-/* Whatever the running goroutine ends with, somebody else has got it. */
-void go_collected_elsewhere(void);
+/* The running goroutine has begun to work for its group, which knows its exception. */
+void go_member_began(void);
+/* [no Python code runs] A room's list of members whose exception nobody has collected. While g is in it the group may
+   still be waited for, so it is reported only at exit. False: there is nothing to collect. */
+bool go_member_joins(PyObject *g, PyObject *next);
+PyObject *go_member_next(PyObject *g);
+void go_member_leaves(PyObject *g, bool collected);
 PyObject *go_done(PyObject *g);
 void go_site_of(PyObject *code, int lasti, char *buf, size_t n);
 /* Reports what nobody collected; at exit. */
@@ -293,9 +300,12 @@ gos_mutex *mutex_core(PyObject *o); /* NULL: it is no Mutex */
 PyObject *mutex_new(void);
 void waitgroup_done(PyObject *wg);
 extern PyMethodDef signal_methods[];
+int signal_init(PyObject *module);
+/* [no Python code runs] May a signal run a handler that wakes somebody? */
+bool signal_handled(void);
 extern PyMethodDef runtime_methods[];
-/* group.c: a goroutine's wg, which may be a group's room, has ended. False: it is none. */
-bool room_left(PyObject *room, PyObject *error, bool began);
+/* group.c: g's wg, which may be a group's room, has one less. False: it is none. */
+bool room_left(PyObject *room, PyObject *g, PyObject *error, bool began);
 int group_init(PyObject *module);
 /* lock.c, semaphore.c */
 int lock_init(PyObject *module);

@@ -94,11 +94,11 @@ static void chan_dealloc(chan *c) {
 
 /* ---- making ---------------------------------------------------------------------- */
 int chan_capacity(PyObject *o, size_t *cap) {
-  if (!PyLong_Check(o) || PyBool_Check(o)) {
+  if (!PyIndex_Check(o) || PyBool_Check(o)) {
     PyErr_Format(PyExc_TypeError, "channel capacity must be an int, not %.100s", Py_TYPE(o)->tp_name);
     return -1;
   }
-  Py_ssize_t n = PyLong_AsSsize_t(o);
+  Py_ssize_t n = PyNumber_AsSsize_t(o, PyExc_OverflowError);
   if (n == -1 && PyErr_Occurred()) {
     if (!PyErr_ExceptionMatches(PyExc_OverflowError)) return -1;
     PyErr_SetString(PyExc_ValueError, "channel capacity out of range");

@@ -365,7 +365,7 @@ static PyObject *adopt(PyObject *self, PyObject *o) {
   PyObject *token = set_ambient(self, o);
   if (!token) return NULL;
   Py_DECREF(token);
-  go_collected_elsewhere();
+  go_member_began();
   Py_RETURN_NONE;
 }
 static PyObject *origin_of(PyObject *self, PyObject *o) {
@@ -622,7 +622,8 @@ PyMethodDef context_methods[] = {
      "merge(a, b, /)\n--\n\nA context that ends when a or b does, in the same way; values of a, then of b."},
     {"_set_ambient", set_ambient, METH_O, "Makes it ambient; a token for _reset_ambient()."},
     {"_reset_ambient", reset_ambient, METH_O, NULL},
-    {"_adopt", adopt, METH_O, "Makes it ambient for good, and the running goroutine's exception the group's affair."},
+    {"_adopt", adopt, METH_O,
+     "Makes it ambient for good, and the running goroutine a member of the group that has begun."},
     {"_origin", origin_of, METH_O, "The context in which the end of a context or its exception began, or None."},
     {NULL, NULL, 0, NULL},
 };

@@ -7,9 +7,9 @@
 
 PyObject *err_Error, *err_ChanClosed, *err_WouldBlock, *err_Deadlock, *err_Canceled, *err_DeadlineExceeded;
 
-static PyObject *raise_deadlock(void) {
-  const char *report = gos_realm_deadlock(realm);
-  PyObject *text = PyUnicode_DecodeUTF8(report ? report : "", report ? (Py_ssize_t)strlen(report) : 0, "replace");
+PyObject *raise_deadlock(const char *head) {
+  const char *report = gos_realm_deadlock(realm), *rest = head ? strchr(report, '\n') : report;
+  PyObject *text = PyUnicode_FromFormat("%s%s", head ? head : "", rest ? rest : "");
   PyObject *e = text ? PyObject_CallOneArg(err_Deadlock, text) : NULL;
   if (e && PyObject_SetAttrString(e, "report", text) == 0) PyErr_SetObject(err_Deadlock, e);
   Py_XDECREF(e);
@@ -32,7 +32,7 @@ PyObject *raise_code(int code, const char *what) {
   switch (code) {
   case RAISED: return NULL;
   case GOS_NOMEM: return PyErr_Format(PyExc_MemoryError, "%s: out of memory, address space or guard pages", what);
-  case GOS_DEADLOCK: return raise_deadlock();
+  case GOS_DEADLOCK: return raise_deadlock(NULL);
   case GOS_CANCELED: return raise_canceled();
   case GOS_TIMEDOUT: PyErr_SetString(PyExc_TimeoutError, what); return NULL;
   case GOS_WOULDBLOCK: type = err_WouldBlock; break;

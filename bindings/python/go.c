@@ -27,11 +27,13 @@ struct goroutine {
   int lasti;
   int joiners; /* in join(): they will collect */
   bool ended, collected, is_main;
+  bool began;  /* as member of an errgroup */
+  bool member; /* of the list of its group's room; args[0] is the next one */
   bool behind; /* it stayed in the process that forked */
   bool orphan; /* its last reference is that of uncollected */
   bool shown;  /* to the collector */
   Py_ssize_t nargs;
-  PyObject *args[1]; /* [0] is the callee's to use; then arguments, then keyword values */
+  PyObject *args[1]; /* [0] is the callee's to use (later: see member); then arguments, then keyword values */
 };
 
 PyTypeObject *Goroutine_type;
@@ -128,7 +130,7 @@ static void forget(goroutine *g) {
   g->creator = 0;
   g->died = 0;
   g->lasti = g->joiners = 0;
-  g->ended = g->collected = g->is_main = g->behind = g->orphan = g->shown = false;
+  g->ended = g->collected = g->began = g->member = g->is_main = g->behind = g->orphan = g->shown = false;
 }
 
 static void goroutine_dealloc(goroutine *g) {
@@ -204,6 +206,7 @@ static gos_ns report_older(gos_ns than) {
   goroutine *next;
   for (goroutine *g = uncollected.next; g != &uncollected; g = next) {
     next = g->next;
+    if (g->member && than != GOS_FOREVER) continue;
     if (g->died > than) return g->died < left ? g->died : left;
     if (g->joiners && than != GOS_FOREVER) {
       left = than + LATER;
@@ -275,9 +278,31 @@ static void collected(goroutine *g) {
   if (UNLIKELY(g->orphan)) adopt(g); /* whoever asks has another reference */
 }
 
-void go_collected_elsewhere(void) {
+/* ---- members of an errgroup, whose room has a list of those that failed ------------------- */
+void go_member_began(void) {
   struct state *st = realm_state();
-  if (st && st->g) st->g->collected = true;
+  if (st && st->g) st->g->began = true;
+}
+
+bool go_member_joins(PyObject *o, PyObject *next) {
+  goroutine *g = (goroutine *)o;
+  if (g->collected) return false;
+  g->member = true;
+  g->args[0] = next;
+  return true;
+}
+
+PyObject *go_member_next(PyObject *o) { return ((goroutine *)o)->args[0]; }
+
+void go_member_leaves(PyObject *o, bool seen) {
+  goroutine *g = (goroutine *)o;
+  g->member = false;
+  if (seen) collected(g);
+  if (!to_be_reported(g)) return;
+  list_remove(g); /* who holds the handle has a second from now */
+  g->died = gos_now();
+  list_add(&uncollected, g);
+  grace_start(GRACE);
 }
 
 /* ---- a goroutine's life ------------------------------------------------------------------ */
@@ -298,16 +323,18 @@ static void end(goroutine *g, PyObject *result, PyObject *error) {
   list_remove(g);
   g->ended = true;
   show(g);
-  bool elsewhere = g->collected; /* go_collected_elsewhere() */
   if (UNLIKELY(error != NULL)) {
-    g->collected = elsewhere || asked_for(error) || context_raised(error);
+    g->collected = asked_for(error) || context_raised(error);
     g->died = gos_now();
     if (!g->collected) list_add(&uncollected, g);
+  }
+  bool grouped = wg && room_left(wg, (PyObject *)g, error, g->began);
+  if (UNLIKELY(error != NULL) && !grouped) {
     if (!g->collected && Py_REFCNT(g) > 1) grace_start(GRACE);
     if (Py_REFCNT(g) == 1) report(g); /* nobody holds a handle */
   }
   if (wg) {
-    if (!room_left(wg, error, elsewhere)) waitgroup_done(wg);
+    if (!grouped) waitgroup_done(wg);
     Py_DECREF(wg);
   }
   Py_DECREF(g);
@@ -358,8 +385,7 @@ void go_start_failed(PyObject *o) {
   list_add(&uncollected, g);
   g->orphan = orphans = true;
   if (!g->wg) return;
-  g->collected = room_left(g->wg, g->error, false); /* its group tells */
-  if (!g->collected) waitgroup_done(g->wg);
+  if (!room_left(g->wg, o, g->error, false)) waitgroup_done(g->wg);
 }
 void go_unstarted(struct unstarted *u, PyObject *owner, PyObject *fn) {
   if (u->times++ > 0) return; /* a timer, reset and due again before anybody was told */
@@ -439,7 +465,7 @@ static PyObject *spawn(const struct options *o, PyObject *fn, PyObject *const *a
   if (LIKELY(e == GOS_OK)) return (PyObject *)g;
   list_remove(g);
   Py_DECREF(g);
-  raise_code(e, "starting a goroutine");
+  raise_code(e, e == GOS_INVAL ? "stack_size out of range" : "starting a goroutine");
 fail:
   Py_DECREF(g);
   return NULL;
@@ -677,8 +703,9 @@ static go_object *go_alloc(void) {
   return go;
 }
 
-static int read_labels(PyObject *o, PyObject **labels) {
-  PyObject *d = PyDict_New(), *key, *value;
+/* Those of before, which may be NULL, and these. */
+static int read_labels(PyObject *o, PyObject *before, PyObject **labels) {
+  PyObject *d = before ? PyDict_Copy(before) : PyDict_New(), *key, *value;
   Py_ssize_t at = 0;
   if (!d || PyDict_Update(d, o) < 0) {
     if (PyErr_ExceptionMatches(PyExc_AttributeError)) /* no keys() */
@@ -713,7 +740,7 @@ static int read_stack(PyObject *o, size_t *stack) {
 }
 
 static PyObject *go_using(PyObject *self, PyObject *args, PyObject *kw) {
-  (void)self;
+  const struct options *before = &((go_object *)self)->o;
   static char *names[] = {"name", "labels", "stack_size", "vars", NULL};
   PyObject *name = Py_None, *labels = Py_None, *stack = Py_None, *vars = Py_None;
   if (!PyArg_ParseTupleAndKeywords(args, kw, "|OOOO:using", names, &name, &labels, &stack, &vars)) return NULL;
@@ -722,9 +749,11 @@ static PyObject *go_using(PyObject *self, PyObject *args, PyObject *kw) {
     return PyErr_Format(PyExc_TypeError, "vars must be a contextvars.Context or None");
   go_object *go = go_alloc();
   if (!go) return NULL;
-  if (name != Py_None) go->o.name = Py_NewRef(name);
-  if (vars != Py_None) go->o.vars = Py_NewRef(vars);
-  if ((labels != Py_None && read_labels(labels, &go->o.labels) < 0) ||
+  go->o.name = Py_XNewRef(name != Py_None ? name : before->name);
+  go->o.vars = Py_XNewRef(vars != Py_None ? vars : before->vars);
+  go->o.stack = before->stack;
+  if (labels == Py_None) go->o.labels = Py_XNewRef(before->labels);
+  if ((labels != Py_None && read_labels(labels, before->labels, &go->o.labels) < 0) ||
       (stack != Py_None && read_stack(stack, &go->o.stack) < 0)) {
     Py_DECREF(go);
     return NULL;
@@ -785,7 +814,8 @@ static PyObject *goexit_main(void) {
   w.given = true; /* no context */
   do WAIT(e, &w, until, gos_chan_recv_dl(NULL, NULL, until));
   while (e == GOS_CANCELED);
-  return raise_code(e, "goexit");
+  return e == GOS_DEADLOCK ? raise_deadlock("no goroutines (main called runtime.Goexit) - deadlock!")
+                           : raise_code(e, "goexit");
 }
 
 static PyObject *go_exit(PyObject *self, PyObject *ignored) {
@@ -872,7 +902,8 @@ static PyMethodDef using_methods[] = {
     {"using", METHOD(go_using), METH_VARARGS | METH_KEYWORDS,
      "using($self, name=None, labels=None, stack_size=None, vars=None)\n--\n\n"
      "go with options: go.using(name='reader')(fn, *args). labels: str to str, inherited by the goroutines it\n"
-     "starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of."},
+     "starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of. using() of the\n"
+     "result adds to these options."},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef using_members[] = {

@@ -11,16 +11,27 @@ typedef struct {
   gos_sem *places;              /* NULL: no limit */
   Py_ssize_t running, entering; /* with a place; waiting for one */
   PyObject *failed;             /* the error of the first that could not start */
+  PyObject *lost;               /* members whose exception no wait() has seen, linked by go.c; each a reference */
 } room;
 static PyTypeObject *Room_type;
 
 static int room_traverse(room *r, visitproc visit, void *arg) {
   Py_VISIT(Py_TYPE(r));
   Py_VISIT(r->failed);
+  for (PyObject *g = r->lost; g; g = go_member_next(g)) Py_VISIT(g);
   return 0;
+}
+/* Python code may run: the report of one that nobody else holds. */
+static void let_go(room *r, bool seen) {
+  for (PyObject *g; (g = r->lost);) {
+    r->lost = go_member_next(g);
+    go_member_leaves(g, seen);
+    Py_DECREF(g);
+  }
 }
 static int room_clear(room *r) {
   Py_CLEAR(r->failed);
+  let_go(r, false);
   return 0;
 }
 static void room_dealloc(room *r) {
@@ -38,10 +49,11 @@ static void give_place(room *r) {
   gos_waitgroup_done(&r->wg);
 }
 
-bool room_left(PyObject *o, PyObject *error, bool began) {
+bool room_left(PyObject *o, PyObject *g, PyObject *error, bool began) {
   if (!Py_IS_TYPE(o, Room_type)) return false;
   room *r = (room *)o;
   if (error && !began && !r->failed) r->failed = Py_NewRef(error);
+  if (error && go_member_joins(g, r->lost)) r->lost = Py_NewRef(g);
   give_place(r);
   return true;
 }
@@ -87,6 +99,7 @@ static PyObject *room_wait(room *r, PyObject *const *args, Py_ssize_t nargs, PyO
   WAIT(e, &w, until, gos_waitgroup_wait_dl(&r->wg, until));
   if (e < 0) return wait_failed(e, &w, "wait timed out");
   wait_done(&w);
+  let_go(r, true);
   return Py_NewRef(r->failed ? r->failed : Py_None);
 }
 

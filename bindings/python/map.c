@@ -306,11 +306,14 @@ static int map_contains(map *m, PyObject *key) {
   Py_XDECREF(v);
   return v ? 1 : PyErr_Occurred() ? -1 : 0;
 }
-static PyObject *map_get(map *m, PyObject *const *args, Py_ssize_t nargs) {
-  if (nargs != 1 && nargs != 2)
-    return PyErr_Format(PyExc_TypeError, "get() takes 1 or 2 arguments but %zd were given", nargs);
+static PyObject *map_get(map *m, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames) {
+  Py_ssize_t nkw = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+  if (nargs < 1 || nargs + nkw > 2)
+    return PyErr_Format(PyExc_TypeError, "get() takes a key and a default, but %zd arguments were given", nargs + nkw);
+  if (nkw && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "default"))
+    return PyErr_Format(PyExc_TypeError, "get() got an unexpected keyword argument %R", PyTuple_GET_ITEM(kwnames, 0));
   PyObject *v = value_of(m, args[0]);
-  return v || PyErr_Occurred() ? v : Py_NewRef(nargs == 2 ? args[1] : Py_None);
+  return v || PyErr_Occurred() ? v : Py_NewRef(nargs + nkw == 2 ? args[1] : Py_None);
 }
 
 /* ---- module ------------------------------------------------------------------------------ */
@@ -334,7 +337,8 @@ static PyMethodDef methods[] = {
      "range($self, fn, /)\n--\n\nCalls fn(key, value) for every key until it returns False. No key comes twice; what "
      "is stored or\ndeleted meanwhile may come or not. fn may do anything with the map. Go: Map.Range."},
     {"clear", METHOD(map_clear), METH_NOARGS, "clear($self, /)\n--\n\nDeletes all keys, in one step. Go: Map.Clear."},
-    {"get", METHOD(map_get), METH_FASTCALL, "get($self, k, default=None, /)\n--\n\nThe value, or default."},
+    {"get", METHOD(map_get), METH_FASTCALL | METH_KEYWORDS,
+     "get($self, k, /, default=None)\n--\n\nThe value, or default."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {"_pairs", METHOD(map_pairs), METH_NOARGS, NULL},
     REFUSE_COPY,

@@ -49,10 +49,10 @@ PyMODINIT_FUNC PyInit__gossamer(void) {
                            select_methods, time_methods, context_methods, runtime_methods, native_methods};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
     if (PyModule_AddFunctions(m, tables[i]) < 0) goto fail;
-  int (*parts[])(PyObject *) = {realm_init, errors_init, chan_init,    go_init,      select_init,
-                                time_init,  sync_init,   context_init, lock_init,    semaphore_init,
-                                group_init, atomic_init, pool_init,    map_init,     once_init,
-                                rate_init,  native_init, trace_init,   close_at_exit};
+  int (*parts[])(PyObject *) = {realm_init, errors_init, chan_init,    go_init,    select_init,
+                                time_init,  sync_init,   context_init, lock_init,  semaphore_init,
+                                group_init, signal_init, atomic_init,  pool_init,  map_init,
+                                once_init,  rate_init,   native_init,  trace_init, close_at_exit};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     if (parts[i](m) < 0) goto fail;
   if (PyModule_AddStringConstant(m, "__version__", GOS_VERSION) < 0) goto fail;

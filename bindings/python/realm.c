@@ -163,11 +163,10 @@ static bool is_ours(PyThreadState *ts) {
 }
 
 static int host_alone(void *u) {
-  (void)u;
-  if (home_slices || compat_threads(rt.interp) > 0) return 0;
+  if (home_slices || compat_threads(rt.interp) > 0 || host_pending(u)) return 0; /* a signal that main has not seen */
   for (PyThreadState *ts = PyInterpreterState_ThreadHead(rt.interp); ts; ts = PyThreadState_Next(ts))
     if (!is_ours(ts)) return 0;
-  return 1;
+  return !signal_handled();
 }
 
 static void host_start_failed(void *u, void *arg) {

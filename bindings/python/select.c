@@ -335,6 +335,7 @@ PyMethodDef select_methods[] = {
 };
 static PyMethodDef methods[] = {
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+    REFUSE_COPY,
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef getset[] = {

@@ -51,6 +51,7 @@ static PyObject *time_sleep(PyObject *self, PyObject *const *args, Py_ssize_t na
   int e;
   struct wait w;
   wait_init(&w, GOS_FOREVER);
+  if (nargs < 1 && kwnames) return PyErr_Format(PyExc_TypeError, "sleep() takes no keyword argument but ctx");
   if (nargs != 1) return PyErr_Format(PyExc_TypeError, "sleep() takes 1 positional argument but %zd were given", nargs);
   if (read_seconds(args[0], &d) < 0 || realm_enter() < 0) return NULL;
   if (kwnames && read_waits("sleep", args + 1, kwnames, false, &w) < 0) return NULL;

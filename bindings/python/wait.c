@@ -35,6 +35,10 @@ int read_keyword(const char *fn, PyObject *name, PyObject *value, bool timeout, 
 
 int read_wait(const char *fn, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t first,
               struct wait *w) {
+  if (nargs < first && kwnames) {
+    PyErr_Format(PyExc_TypeError, "%s() takes no keyword arguments but timeout and ctx", fn);
+    return -1;
+  }
   if (nargs < first || nargs > first + 1) {
     PyErr_Format(PyExc_TypeError, "%s() takes %zd to %zd positional arguments but %zd were given", fn, first, first + 1,
                  nargs);

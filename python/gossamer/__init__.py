@@ -65,6 +65,15 @@ from ._late import awaiting
 if backend == "c":
     from . import native as native
 
+
+def __getattr__(name: str) -> object:
+    if name == "aio":  # imports asyncio
+        from importlib import import_module
+
+        return import_module(f"{__name__}.aio")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "Canceled",
     "Case",

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from . import aio as aio
 from . import atomic as atomic
 from . import context as context
 from . import errgroup as errgroup

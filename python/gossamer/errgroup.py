@@ -20,7 +20,7 @@ class Group:
     ctx. wait() and leaving the 'with' raise the first error, with a note "2 more errors" when there were more;
     with errors="all" always an ExceptionGroup (BaseExceptionGroup) of them all. That one was canceled with the
     group is no error; when nothing else went wrong but a context above the group ended, its Canceled is raised.
-    Go: errgroup.WithContext.
+    What nobody waited for is reported when the group is gone, or at the end. Go: errgroup.WithContext.
     """
 
     def __init__(self, limit=None, *, errors="first", parent=None):
@@ -80,6 +80,15 @@ class Group:
             error.__context__ = before  # the Canceled that the error itself led to explains nothing
             del error, value, before
 
+    def __reduce_ex__(self, protocol):
+        raise TypeError("a Group belongs to this process and cannot be copied or pickled; make another one")
+
+    def __copy__(self):
+        return self.__reduce_ex__(2)
+
+    def __deepcopy__(self, memo):
+        return self.__reduce_ex__(2)
+
     def _run(self, fn, args, kwargs):
         _adopt(self.ctx)
         try:
@@ -88,6 +97,7 @@ class Group:
             raise  # an end, but no error
         except BaseException as e:
             self._failed(e)
+            del self, fn, args, kwargs  # its traceback holds this frame, and would keep the group
             raise
 
     def _failed(self, e):

@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Literal, ParamSpec, Self, TypeVar
 
-from ._gossamer import Context, Goroutine
+from ._gossamer import Context, Goroutine, _NoCopy
 
 __all__ = ["Group", "map"]
 
@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 _P = ParamSpec("_P")
 
-class Group:
+class Group(_NoCopy):
     ctx: Context
     def __init__(
         self,

@@ -10,4 +10,6 @@ __all__ = ["Limiter", "Reservation", "every", "inf"]
 
 def every(d: float) -> float:
     """The rate of one event every d seconds; inf for d <= 0. Go: rate.Every."""
+    if d != d:
+        raise ValueError("a duration must not be NaN")
     return 1 / d if d > 0 else inf

@@ -99,6 +99,13 @@ def test_old_values_may_use_the_ref_when_they_go():
     assert r.load() == "from __del__"
 
 
+def test_truth_of_a_bool():
+    b = Bool()
+    assert not b
+    b.store(True)
+    assert b
+
+
 def test_many_goroutines():
     a, n = Int(), 50
 

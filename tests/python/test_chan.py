@@ -9,7 +9,7 @@ import sys
 import weakref
 
 import pytest
-from gossamer import Chan, ChanClosed, RecvChan, SendChan, WouldBlock, go, nil_chan
+from gossamer import Chan, ChanClosed, RecvChan, SendChan, WouldBlock, go, nil_chan, recv, send, sleep, sync
 
 
 class Thing:
@@ -227,6 +227,20 @@ def test_capacity_beyond_memory():
         Chan(sys.maxsize // 16)
 
 
+def test_values_are_no_keywords():
+    for call in (lambda: Chan().send(v=1), lambda: sync.Cond().wait_for(pred=int), lambda: sleep(d=1)):
+        with pytest.raises(TypeError, match="keyword argument"):
+            call()
+
+
+def test_capacity_by_index():
+    class Three:
+        def __index__(self):
+            return 3
+
+    assert Chan(Three()).cap == 3
+
+
 @pytest.mark.parametrize("bad", [True, "3", 1.0, None, [1]])
 def test_capacity_of_wrong_type(bad):
     with pytest.raises(TypeError):
@@ -272,7 +286,7 @@ def test_arguments():
 def test_not_copied_not_pickled():
     ch = Chan()
     for f in (copy.copy, copy.deepcopy, pickle.dumps):
-        for c in (ch, ch.sender(), ch.receiver()):
+        for c in (ch, ch.sender(), ch.receiver(), recv(ch), send(ch, 1)):
             with pytest.raises(TypeError, match="multiprocessing"):
                 f(c)
 

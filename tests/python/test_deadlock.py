@@ -46,6 +46,21 @@ def test_unhandled_it_ends_the_program(program):
     assert r.code == 1 and "Deadlock: all goroutines are asleep" in r.err, r
 
 
+def test_main_called_goexit(program):
+    r = program(
+        """
+        from gossamer import *
+        go(lambda: (sleep(0.01), print("other")))
+        go.using(name="sleeper")(Chan().recv)
+        try: runtime.goexit()
+        except Deadlock as e: print(e.report)
+        """,
+        timeout=30,
+    )
+    assert r.out.startswith("other\nno goroutines (main called runtime.Goexit) - deadlock!\n"), r
+    assert "asleep" not in r.out and "sleeper" in r.out and r.code == 0, r
+
+
 def test_deadlock_after_work(program):
     r = program(
         """
@@ -87,6 +102,55 @@ def test_no_false_alarm(program, busy):
         timeout=30,
     )
     assert r.out == "1\n" and r.code == 0, r
+
+
+@pytest.mark.parametrize(
+    "handler, sends",
+    [
+        ("lambda *_: ch.send(1)", "signal.setitimer(signal.ITIMER_REAL, 0.6)"),
+        ("functools.partial(lambda *_: ch.send(1))", "signal.setitimer(signal.ITIMER_REAL, 0.6)"),
+        ("lambda *_: ch.send(1)", "subprocess.Popen(['sh', '-c', f'sleep 0.6; kill -ALRM {os.getpid()}'])"),
+    ],
+)
+def test_a_handler_may_wake_somebody(program, handler, sends):
+    r = program(
+        f"""
+        import functools, os, signal, subprocess
+        from gossamer import *
+        ch = Chan(1)
+        signal.signal(signal.SIGALRM, {handler})
+        {sends}
+        print(ch.recv())
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        try: ch.recv()
+        except Deadlock: print("deadlock")
+        """,
+        timeout=30,
+    )
+    assert r.out == "1\ndeadlock\n" and r.code == 0, r
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)",
+        "signal.signal(signal.SIGINT, asyncio.Runner()._on_sigint)",
+        "signal.signal(signal.SIGINT, functools.partial(asyncio.Runner()._on_sigint, main_task=None))",
+        "signal.signal(signal.SIGINT, signal.SIG_DFL); signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    ],
+)
+def test_handlers_that_only_raise_wake_nobody(program, handler):
+    r = program(
+        f"""
+        import asyncio, functools, signal
+        from gossamer import *
+        {handler}
+        try: Chan().recv()
+        except Deadlock: print("deadlock")
+        """,
+        timeout=30,
+    )
+    assert r.out == "deadlock\n" and r.code == 0, r
 
 
 def test_a_timeout_is_no_deadlock(program):

@@ -1,7 +1,9 @@
 """errgroup: one error gives all up."""
 # SPDX-License-Identifier: Apache-2.0
 
+import copy
 import gc
+import pickle
 import sys
 import traceback
 import weakref
@@ -235,6 +237,12 @@ def test_nobody_is_left_behind():
     assert done == [1, 1]
 
 
+def test_not_copied():
+    for f in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="make another"):
+            f(Group())
+
+
 def test_bad_callable():
     with Group() as g:
         for start in (g.go, g.try_go):
@@ -254,6 +262,78 @@ def test_errors_of_members_are_not_reported(program):
             print(e.__notes__)
     """)
     assert r.code == 0 and not r.err and r.out == "['2 more errors in the group']\n", r
+
+
+LOST = {
+    "group dropped": "g = Group(); ended(g.go(fail)); del g",
+    "dropped, all errors": "g = Group(errors='all'); ended(g.go(fail)); del g",
+    "dropped while it runs": "g, c = Group(), Chan(); g.go(lambda: c.recv_ok() and fail()); del g; c.close()",
+    "handle dropped last": "g = Group(); h = g.go(fail); ended(h); del g, h",
+    "group dropped last": "g = Group(); h = g.go(fail); ended(h); del h, g",
+    "held": "g = Group(); ended(g.go(fail)); at_end = True",
+    "go after wait": "g = Group(); g.wait(); ended(g.go(fail)); del g",
+    "wait given up": """
+g, c = Group(), Chan()
+ended(g.go(fail))
+h = g.go(lambda: c.recv_ok(ctx=context.background()))
+try: g.wait(0.01)
+except TimeoutError: pass
+c.close(); ended(h); del g, h
+""",
+    "one left out by exception": "g = Group(); h = g.go(fail); ended(h); ended(g.go(fail)); h.exception(); del g, h",
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_errors_nobody_waited_for_are_reported(program, how):
+    """Once: when group and handle are gone, or at the end of the program."""
+    r = program(
+        f"""
+import gc
+from gossamer import *
+from gossamer.errgroup import Group
+at_end, reports = False, Chan(9)
+runtime.set_panic("report", lambda g, e: (print("report", e), reports.send(e)))
+def fail(): raise ValueError("lost")
+def ended(g): g.done.recv_ok()
+{LOST[how]}
+gc.collect()
+if not at_end: reports.recv(timeout=60)
+print(len(reports), "more")
+"""
+    )
+    out = ["0 more", "report lost"] if how == "held" else ["report lost", "0 more"]
+    assert r.code == 0 and r.out.splitlines() == out, r
+
+
+COLLECTED = {
+    "wait": "g.wait()",
+    "with": "g.__enter__(); g.__exit__(None, None, None)",
+    "join": "h.join()",
+    "exception": "raise h.exception()",
+    "wait, go, wait": "g.wait()\nexcept ValueError: pass\ng.go(fail)\ntry: g.wait()",
+    "join of one, wait": "h.join()\nexcept ValueError: pass\ng.go(fail); g.go(fail)\ntry: g.wait()",
+}
+
+
+@pytest.mark.parametrize("how", COLLECTED)
+def test_errors_that_were_collected_are_not_reported(program, how):
+    r = program(
+        f"""
+import gc
+from gossamer import *
+from gossamer.errgroup import Group
+def fail(): raise ValueError("lost")
+g = Group()
+h = g.go(fail)
+h.done.recv_ok()
+try: {COLLECTED[how]}
+except ValueError as e: print(e)
+del g, h
+gc.collect()
+"""
+    )
+    assert r.code == 0 and not r.err and r.out == "lost\n", r
 
 
 def test_nested_groups():

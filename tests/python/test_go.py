@@ -261,6 +261,18 @@ def test_using():
     assert g.join() == {"a": "1", "b": "2", "c": "3"}
 
 
+def test_using_adds_to_using():
+    both = go.using(name="n", labels={"a": "1", "b": "1"}).using(labels={"b": "2"})
+    ctx = contextvars.copy_context()
+    for start in (both, both.using(stack_size=1 << 20), both.using(), both.using(vars=ctx)):
+        g = start(lambda: 5)
+        assert g.name == "n" and dict(g.labels) == {"a": "1", "b": "2"} and g.join() == 5
+    assert both.using(name="m")(int).name == "m" and go(int).name == ""
+    v = contextvars.ContextVar("v", default=0)
+    ctx.run(v.set, 77)
+    assert go.using(vars=ctx).using(name="n")(v.get).join() == 77
+
+
 @pytest.mark.parametrize(
     ("kwargs", "error"),
     [
@@ -272,6 +284,7 @@ def test_using():
         ({"stack_size": True}, TypeError),
         ({"stack_size": 0}, ValueError),
         ({"stack_size": -1}, ValueError),
+        ({"stack_size": 1 << 62}, ValueError),
         ({"stack_size": 10**30}, ValueError),
         ({"vars": 1}, TypeError),
         ({"what": 1}, TypeError),
@@ -280,6 +293,11 @@ def test_using():
 def test_using_bad_options(kwargs, error):
     with pytest.raises(error):
         go.using(**kwargs)(len, "")
+
+
+def test_stack_size_out_of_range():
+    with pytest.raises(ValueError, match="stack_size"):
+        go.using(stack_size=1 << 62)(len, "")
 
 
 def test_contextvars_are_copied():

@@ -10,7 +10,9 @@ from gossamer.rate import Limiter, every, inf
 
 
 def test_every():
-    assert every(0.5) == 2.0 and every(0) == every(-1) == inf == math.inf
+    assert every(0.5) == 2.0 and every(0) == every(-1) == inf == math.inf and every(inf) == 0
+    with pytest.raises(ValueError, match="NaN"):
+        every(math.nan)
 
 
 def test_burst_at_once_then_no_more():

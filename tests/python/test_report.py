@@ -271,7 +271,7 @@ def test_goexit_of_main(program):
         def work(): sleep(0.05); print("done")
         go(work)
         try: runtime.goexit()
-        except Deadlock as e: print("deadlock", "asleep" in e.report)
+        except Deadlock as e: print("deadlock", "Goexit" in e.report)
         """
     )
     assert r.out == "done\ndeadlock True\n", r

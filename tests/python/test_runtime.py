@@ -123,3 +123,12 @@ def test_settled_state_is_stable(parked):
     g = parked(sleep, 1000)
     sleep(0.005)
     assert (g.status, g.wait_reason) == ("waiting", "sleep")
+
+
+def test_aio_is_there_when_it_is_used(program):
+    r = program("""
+        import sys, gossamer
+        assert "gossamer.aio" not in sys.modules
+        print(gossamer.aio.run.__name__, "gossamer.aio" in sys.modules, hasattr(gossamer, "nothing"))
+    """)
+    assert r.out == "run True False\n" and r.code == 0, r

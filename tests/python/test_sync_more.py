@@ -199,6 +199,10 @@ def test_map_is_a_mutable_mapping():
     assert list(m) == list(m.keys()) == ["a", "b", "c"] and list(m.values()) == [1, 2, 3]
     assert list(m.items()) == [("a", 1), ("b", 2), ("c", 3)] and ("a", 1) in m.items()
     assert m.get("zzz") is None and m.get("zzz", 5) == 5 and m.get("a", 5) == 1
+    assert m.get("zzz", default=5) == 5 and m.get("a", default=5) == 1
+    for bad in (lambda: m.get(), lambda: m.get("a", 1, 2), lambda: m.get("a", 1, default=2), lambda: m.get("a", v=1)):
+        with pytest.raises(TypeError):
+            bad()
     assert m.pop("a") == 1 and m.pop("a", 7) == 7 and m.setdefault("b", 9) == 2 and m.setdefault("d", 9) == 9
     with pytest.raises(KeyError):
         m.pop("a")

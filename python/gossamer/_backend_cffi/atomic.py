@@ -119,6 +119,9 @@ class Bool(_Atomic):
             raise TypeError(f"a bool is needed, not {type(v).__name__}")
         return v
 
+    def __bool__(self):
+        return self._value
+
 
 @final("gossamer.atomic")
 class Ref(_Atomic):

@@ -9,6 +9,7 @@ So the collector sees them, and a channel that is dropped takes what nobody rece
 from __future__ import annotations
 
 import itertools
+import operator
 import sys
 from types import GenericAlias
 
@@ -219,7 +220,7 @@ class Chan(SendChan, RecvChan):
     __slots__ = ()
 
     def __new__(cls, cap=0, *, name=None):
-        _check_capacity(cap)
+        cap = _check_capacity(cap)
         if name is not None and not isinstance(name, str):
             raise TypeError("channel name must be a str or None")
         return view(cls, new_core(8, cap), OBJECTS, {}, name)
@@ -234,12 +235,14 @@ class Chan(SendChan, RecvChan):
 
 
 def _check_capacity(cap):
-    if not isinstance(cap, int) or isinstance(cap, bool):
+    if not hasattr(type(cap), "__index__") or isinstance(cap, bool):
         raise TypeError(f"channel capacity must be an int, not {type(cap).__name__}")
+    cap = operator.index(cap)
     if cap < 0 and cap >= -sys.maxsize:
         raise ValueError("channel capacity must not be negative")
     if not 0 <= cap <= sys.maxsize // 8:
         raise ValueError("channel capacity out of range")
+    return cap
 
 
 for _type in (SendChan, RecvChan):

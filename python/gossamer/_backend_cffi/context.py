@@ -14,7 +14,7 @@ import contextvars
 from .chan import NOTHING, RecvChan, nil_chan, view
 from .core import CANCELED, NULL, TIMEDOUT, ffi, lib
 from .errors import Canceled, DeadlineExceeded, NoCopy, error_of, final
-from .go import collected_elsewhere, run_here, site_here, start_thread
+from .go import member_began, run_here, site_here, start_thread
 from .wait import ambient, nanoseconds
 
 _MERGES = 64  # inside one another, as in the core
@@ -339,9 +339,9 @@ def _reset_ambient(token, /):
 
 
 def _adopt(ctx, /):
-    """Makes it ambient for good, and the running goroutine's exception the group's affair."""
+    """Makes it ambient for good, and the running goroutine a member of the group that has begun."""
     _set_ambient(ctx)
-    collected_elsewhere()
+    member_began()
 
 
 def _origin(ended, /):

@@ -32,6 +32,7 @@ _last_id = 1  # main's
 _live: dict[int, Goroutine] = {}
 _ending: set[int] = set()  # they count until their exception has been reported
 _uncollected: dict[int, tuple[float, weakref.ref[Goroutine]]] = {}  # the oldest first
+_members: dict[int, weakref.ref[Goroutine]] = {}  # not reported while their errgroup may still be waited for
 _grace_lock = threading.RLock()  # a finalizer may come while it is held
 _grace_runs = False
 _stack_lock = threading.RLock()
@@ -81,6 +82,7 @@ class Goroutine(NoCopy):
 
     __slots__ = (
         "__weakref__",
+        "_began",
         "_call",
         "_collected",
         "_creator",
@@ -199,6 +201,7 @@ class Goroutine(NoCopy):
     def _collect(self):
         self._collected = True
         _uncollected.pop(self._id, None)
+        _members.pop(self._id, None)
 
     def interrupt(self, exc=Canceled):
         """Ends its current wait, or its next one, by raising exc there. False when it has ended already."""
@@ -242,7 +245,7 @@ def _make(id, name="", labels=None):
     g._id, g._name, g._labels = id, name, labels or {}
     g._creator, g._site = 0, ""
     g._call = g._error = g._handle = g._interrupted = g._reason = g._result = g._thread = g._wg = None
-    g._ended = g._collected = False
+    g._began = g._ended = g._collected = False
     g._done = view(RecvChan, new_core(0, 0), NOTHING)
     return g
 
@@ -269,6 +272,9 @@ def _report_older(than):
 
 def report_all():
     _report_older(float("inf"))
+    for g in [ref() for ref in list(_members.values())]:
+        if g is not None:
+            _report(g)
 
 
 def _grace():
@@ -301,11 +307,11 @@ def _asked_for(error):
     )
 
 
-def collected_elsewhere():
-    """Whatever the running goroutine ends with, somebody else has got it."""
+def member_began():
+    """The running goroutine has begun to work for its group, which knows its exception."""
     g = running()
     if g is not None:
-        g._collected = True
+        g._began = True
 
 
 # ---- a goroutine's life ----------------------------------------------------------------------------
@@ -336,7 +342,7 @@ def _run(box):
     if _child_of is g:
         _end_child(g)
     done, wg = g._done._c, g._wg
-    lost = g._error if not g._collected else None
+    lost = g._error if not g._began else None
     id = g._id
     _end(g)
     here.g, here.ending = None, id
@@ -346,6 +352,7 @@ def _run(box):
     lib.gos_chan_close(done)
     if wg is not None:
         wg._left(lost)
+    del wg, lost  # a traceback may keep this frame
 
 
 def _end_child(g):
@@ -363,9 +370,15 @@ def _end(g):
     _ending.add(g._id)
     g._ended = True
     _live.pop(g._id, None)
+    lost = getattr(g._wg, "lost", None)  # of an errgroup's room
     g._handle = g._wg = None
-    if g._to_be_reported():
+    if not g._to_be_reported():
+        return
+    if lost is None:
         _await_collection(g)
+    else:
+        _members[g._id] = weakref.ref(g)
+        lost.append(g)
 
 
 def start_thread(fn, *args, name=None, stack=None):
@@ -449,13 +462,20 @@ class _Go:
 
     def using(self, name=None, labels=None, stack_size=None, vars=None):
         """go with options: go.using(name='reader')(fn, *args). labels: str to str, inherited by the goroutines it
-        starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of."""
+        starts; stack_size: bytes of C stack; vars: the contextvars.Context to run in a copy of. using() of the
+        result adds to these options."""
         if name is not None and not isinstance(name, str):
             raise TypeError("name must be a str or None")
         if vars is not None and not isinstance(vars, contextvars.Context):
             raise TypeError("vars must be a contextvars.Context or None")
         go = object.__new__(_Go)
-        go._options = name, _read_labels(labels), _read_stack(stack_size), vars
+        given = name, _read_labels(labels), _read_stack(stack_size), vars
+        name, labels, stack, vars = (
+            b if g is None else g for g, b in zip(given, self._options or (None,) * 4, strict=True)
+        )
+        if self._options and self._options[1]:
+            labels = {**self._options[1], **labels}
+        go._options = name, labels, stack, vars
         return go
 
 

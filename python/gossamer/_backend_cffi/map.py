@@ -35,7 +35,7 @@ class _Map(NoCopy):
             v = self._items.get(k, _none)
         return (None, False) if v is _none else (v, True)
 
-    def get(self, k, default=None, /):
+    def get(self, k, /, default=None):
         """The value, or default."""
         with self._lock:
             return self._items.get(k, default)

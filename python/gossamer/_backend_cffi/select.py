@@ -10,7 +10,7 @@ from types import GenericAlias
 
 from .chan import SendChan, chan_of, numbers
 from .core import CLOSED, NOW, TIMEDOUT, WOULDBLOCK, ffi, lib
-from .errors import error_of, final
+from .errors import NoCopy, error_of, final
 from .wait import Call, deadline_of, failed, obeyed, wait
 
 # Those of gos_case.op, and two of our own.
@@ -19,7 +19,7 @@ _names = {RECV: "recv", SEND: "send", READ: "readable", WRITE: "writable", AWAIT
 
 
 @final("gossamer", made_by_call=False)
-class Case:
+class Case(NoCopy):
     """A case of select(), made by recv(), send(), readable(), writable() or awaiting()."""
 
     # _c: the channel; _source: what the user named; _value: to send, or received; of AWAIT, the future

@@ -100,6 +100,7 @@ class _Room:
         self._busy = 0  # with a place, or waiting for one
         self._lock = threading.RLock()
         self._failed = None
+        self.lost = []  # members whose exception no wait() has seen
 
     def _count(self, d):
         with self._lock:
@@ -144,6 +145,8 @@ class _Room:
         e = wait(deadline, ctx, Call(lib.gos_waitgroup_wait_dl, lib.gos_waitgroup_wait_ctx, self._wg))
         if e < 0:
             raise failed(e, ctx, "wait timed out")
+        while self.lost:
+            self.lost.pop()._collect()
         return self._failed
 
     def set_limit(self, n, /):

@@ -293,11 +293,19 @@ static PyObject *context_repr(context *c) {
                                                   : "canceled");
 }
 
+/* CPython crashes where there is no memory for the token: it has to be there. */
+static PyObject *make_ambient(PyObject *o) {
+  void *room = PyObject_Malloc((size_t)PyContextToken_Type.tp_basicsize + 2 * sizeof(void *)); /* and the collector's */
+  if (!room) return PyErr_NoMemory();
+  PyObject_Free(room);
+  return PyContextVar_Set(ambient_var, o);
+}
+
 /* ---- with ----------------------------------------------------------------------------------------- */
 static PyObject *context_enter(context *c, PyObject *ignored) {
   (void)ignored;
   if (realm_enter() < 0 || (!c->tokens && !(c->tokens = PyList_New(0)))) return NULL;
-  PyObject *token = PyContextVar_Set(ambient_var, (PyObject *)c);
+  PyObject *token = make_ambient((PyObject *)c);
   if (!token) return NULL;
   wait_ambient = true;
   forget_ambient();
@@ -350,7 +358,7 @@ static PyObject *set_ambient(PyObject *self, PyObject *o) {
   (void)self;
   if (!Py_IS_TYPE(o, Context_type)) return PyErr_Format(PyExc_TypeError, "a Context is needed");
   if (realm_enter() < 0) return NULL;
-  PyObject *token = PyContextVar_Set(ambient_var, o);
+  PyObject *token = make_ambient(o);
   wait_ambient = true;
   forget_ambient();
   return token;
@@ -558,7 +566,7 @@ static int vars_for_later(PyObject **vars) {
   if (go_copy_context(vars) < 0) return -1;
   if (!*vars || !context_ambient()) return 0;
   if (PyContext_Enter(*vars) < 0) return -1;
-  PyObject *token = PyContextVar_Set(ambient_var, (PyObject *)background);
+  PyObject *token = make_ambient((PyObject *)background);
   Py_XDECREF(token);
   return PyContext_Exit(*vars) < 0 || !token ? -1 : 0;
 }

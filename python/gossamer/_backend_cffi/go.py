@@ -495,7 +495,7 @@ def _read_stack(n):
         return None
     if not isinstance(n, int) or isinstance(n, bool):
         raise TypeError(f"stack_size must be an int of bytes, not {type(n).__name__}")
-    if not 0 < n <= sys.maxsize:
+    if not 0 < n <= sys.maxsize >> 8:  # more is no address space
         raise ValueError("stack_size out of range")
     return n
 

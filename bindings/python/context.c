@@ -293,8 +293,13 @@ static PyObject *context_repr(context *c) {
                                                   : "canceled");
 }
 
-/* CPython crashes where there is no memory for the token: it has to be there. */
+/* CPython crashes where there is no memory for the token: it has to be there, after that for the first contextvars. */
 static PyObject *make_ambient(PyObject *o) {
+  if (!compat_ts()->context) {
+    PyObject *copy = PyContext_CopyCurrent();
+    if (!copy) return NULL;
+    Py_DECREF(copy);
+  }
   void *room = PyObject_Malloc((size_t)PyContextToken_Type.tp_basicsize + 2 * sizeof(void *)); /* and the collector's */
   if (!room) return PyErr_NoMemory();
   PyObject_Free(room);

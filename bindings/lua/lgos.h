@@ -335,7 +335,7 @@ gos_ns gl_duration(lua_State *L, int idx); /* seconds; at most GL_AGES */
 #define GL_AGES ((gos_ns)1 << 62)
 bool gl_callable(lua_State *L, int idx); /* a function, or what has __call */
 /* An error if the table of options at 1 has one that is not of those names: misspelt, it would be ignored. Not for select(),
-   which it would slow down by a tenth. */
+   which it would slow down. */
 void gl_check_options(lua_State *L, const char *const *names);
 /* The string at idx for a function of the system, which would see only what is before a zero in it. */
 static inline const char *gl_check_text(lua_State *L, int idx, const char *what) {

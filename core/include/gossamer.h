@@ -161,8 +161,8 @@ int gos_free_stacks(void);
    until as many gos_unlock_os_thread() calls. A goroutine that ends while locked ends its thread (the
    main goroutine's sleeps instead); one of a binding only lets go of it, and where no thread can be
    had for the others of that binding they do run on this one. To keep main on its thread: call it
-   before anything that waits; where that is not the process's first thread, it stays there anyway. GOS_OK; nothing to do on foreign threads. Go: runtime.LockOSThread,
-   UnlockOSThread. */
+   before anything that waits; where that is not the process's first thread, it stays there anyway.
+   GOS_OK; nothing to do on foreign threads. Go: runtime.LockOSThread, UnlockOSThread. */
 int gos_lock_os_thread(void);
 int gos_unlock_os_thread(void); /* GOS_OK, also where it was not locked */
 /* Freezes the goroutines that have waited for age nanoseconds, 0: all that wait, whether or not GOS_FREEZE is set.

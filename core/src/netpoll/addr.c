@@ -33,11 +33,12 @@ static const network *network_of(const char *name) {
 static const struct sockaddr *sock(const gos_addr *a) { return (const struct sockaddr *)(const void *)a->data; }
 
 /* ---- names ---------------------------------------------------------------------------------- */
-/* "host:port" in its parts; host is empty for none. */
+/* The resolver would take it modulo 65,536. */
 static bool too_large(const char *port) {
   char *end;
   return strtoul(port, &end, 10) > 65535 && !*end;
 }
+/* "host:port" in its parts; host is empty for none. */
 static int split(const char *address, char *host, size_t n, char *port, size_t pn) {
   const char *colon = strrchr(address, ':'), *from = address, *to = colon;
   if (!colon) return GOS_INVAL;

@@ -2,7 +2,8 @@
  * deadlocks. L3.
  *
  * How often it looks: every 50 us while someone runs and others wait behind him, and every ms once
- * they have only taken turns for 10 ms; every 0.5 ms while that was so lately; every 10 ms while anything runs; not at all when nothing does.
+ * they have only taken turns for 10 ms; every 0.5 ms while that was so lately; every 10 ms while
+ * anything runs; not at all when nothing does.
  * Whatever makes work then wakes it (gosi_sysmon_nudge), at most once every few ms, as it
  * stays up for a while.
  * SPDX-License-Identifier: Apache-2.0 */

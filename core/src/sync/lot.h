@@ -33,4 +33,11 @@ gosi_waiter *gosi_lot_take(gosi_bucket *b, const void *key);
    which moves on (the end is the caller's to write). How many were taken. */
 uint32_t gosi_lot_take_all(gosi_bucket *b, const void *key, gos_g ***tail);
 
+/* Has a lock's waiter, whose elem is when its wait began by the coarse clock, waited for so long that it is handed the
+   lock? The exact clock, read at both ends of a wait, was a third of what a contended lock takes. */
+ALWAYS_INLINE bool gosi_lot_starves(const gosi_waiter *w) {
+  enum { STARVING = 1000000 };
+  return gosi_os_coarse() - *(const gos_ns *)w->elem > STARVING;
+}
+
 #endif

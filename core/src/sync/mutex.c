@@ -2,13 +2,12 @@
  * s: 0 free, 1 held, 2 held and perhaps waited for. The slow paths run under the bucket's
  * lock. An unlock lets newcomers in before the goroutine it wakes (a hand-over in order makes
  * a convoy: 42 -> 120 ns with a yield inside); one that has waited for a millisecond is handed
- * the lock instead. The coarse clock tells: the exact one was a third of what a contended lock takes.
+ * the lock instead.
  * A woken waiter sets s to 2 when it tries again, so the others behind it are not forgotten.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "sync/lot.h"
 
 enum { FREE, HELD = GOS_MUTEX_HELD_, WAITED_FOR, SPINS = 8 };
-static const gos_ns starving = 1000000;
 
 static bool spin(gos_mutex *mu) {
   if (gosi_load(&gosi_rt.nprocs) < 2) return false;
@@ -67,7 +66,7 @@ int gos_mutex_unlock_slow(gos_mutex *mu) {
   int e = gosi_load(&mu->s) == FREE ? GOS_PERM : GOS_OK;
   if (!e) {
     w = gosi_lot_take(b, mu);
-    if (w && gosi_os_coarse() - *(gos_ns *)w->elem > starving)
+    if (w && gosi_lot_starves(w))
       w->ok = true; /* handed over: it stays held */
     else
       gosi_store_release(&mu->s, (uint32_t)FREE); /* pairs with the CAS and exchange of lock */

@@ -26,7 +26,6 @@ enum {
   READER = GOS_RW_READER_,
   SPINS = 4
 };
-static const gos_ns starving = 1000000;
 
 ALWAYS_INLINE const void *readers(gos_rwmutex *rw) { return rw; }
 ALWAYS_INLINE const void *writers(gos_rwmutex *rw) { return (const char *)rw + 1; }
@@ -176,7 +175,7 @@ static gos_g *end_claim(gos_rwmutex *rw, gosi_bucket *b) {
   gosi_waiter *w = gosi_lot_take(b, writers(rw));
   if (w) {
     flags = QUEUED; /* there may be more */
-    w->ok = gosi_os_coarse() - *(gos_ns *)w->elem > starving;
+    w->ok = gosi_lot_starves(w);
     if (w->ok) flags |= CLAIMED | DRAINING;
     *tail = w->g;
     tail = &w->g->next;

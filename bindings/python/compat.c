@@ -373,20 +373,43 @@ bool compat_watched(void) {
 
 long compat_threads(PyInterpreterState *interp) { return (long)interp->threads.count; }
 
+static PyCodeObject *code_of(_PyInterpreterFrame *f) {
+#if PY_VERSION_HEX >= 0x030D0000
+  return _PyFrame_GetCode(f);
+#else
+  return f->f_code;
+#endif
+}
+
+static PyObject *package; /* its directory */
+
+static bool in_package(_PyInterpreterFrame *f) {
+  PyObject *file = code_of(f)->co_filename;
+  Py_ssize_t n = package ? PyUnicode_GET_LENGTH(package) : 0;
+  return n > 0 && PyUnicode_GET_LENGTH(file) > n && PyUnicode_KIND(file) == PyUnicode_KIND(package) &&
+         memcmp(PyUnicode_DATA(file), PyUnicode_DATA(package), (size_t)n * PyUnicode_KIND(file)) == 0;
+}
+
+int compat_where_init(void) {
+  PyObject *m = PyImport_ImportModule("gossamer"), *file = m ? PyObject_GetAttrString(m, "__file__") : NULL;
+  Py_XDECREF(m);
+  if (!file) return -1;
+  Py_ssize_t slash = PyUnicode_FindChar(file, '/', 0, PyUnicode_GET_LENGTH(file), -1);
+  package = PyUnicode_Substring(file, 0, slash + 1);
+  Py_DECREF(file);
+  return package ? 0 : -1;
+}
+
 PyCodeObject *compat_where(PyThreadState *ts, int *lasti) {
 #if PY_VERSION_HEX >= 0x030D0000
   _PyInterpreterFrame *f = ts->current_frame; /* 3.13 did away with the C frame */
 #else
   _PyInterpreterFrame *f = ts->cframe->current_frame;
 #endif
-  while (f && _PyFrame_IsIncomplete(f)) f = f->previous; /* also skips 3.12's entry frames */
+  while (f && (_PyFrame_IsIncomplete(f) || in_package(f))) f = f->previous; /* also skips 3.12's entry frames */
   if (!f) return NULL;
   *lasti = _PyInterpreterFrame_LASTI(f) * (int)sizeof(_Py_CODEUNIT);
-#if PY_VERSION_HEX >= 0x030D0000
-  return _PyFrame_GetCode(f);
-#else
-  return f->f_code;
-#endif
+  return code_of(f);
 }
 
 /* PyErr_CheckSignals() runs the handlers but leaves the flag that asks for it. */

@@ -79,7 +79,9 @@ bool compat_watched(void);
 
 /* Threads that the threading module started and that still live. */
 long compat_threads(PyInterpreterState *interp);
-/* The innermost Python code being run by ts and its position in it; NULL: none. Borrowed. */
+/* The innermost Python code being run by ts that is not of this package, and its position in it; NULL: none.
+   Borrowed. */
+int compat_where_init(void);
 PyCodeObject *compat_where(PyThreadState *ts, int *lasti);
 /* Runs the handlers of arrived signals; -1 with an exception. Main goroutine only. */
 int compat_run_signals(void);

@@ -928,7 +928,7 @@ static PyType_Spec using_spec = {"gossamer._gossamer._Go", sizeof(go_object), 0,
 
 int go_init(PyObject *m) {
   unstarted_error = PyObject_CallFunction(PyExc_MemoryError, "s", UNSTARTED);
-  if (!unstarted_error) return -1;
+  if (!unstarted_error || compat_where_init() < 0) return -1;
   goexit_type = PyErr_NewException("gossamer._gossamer._Goexit", PyExc_BaseException, NULL);
   if (!goexit_type || PyModule_AddObjectRef(m, "_Goexit", goexit_type) < 0) return -1;
   if (!(Goroutine_type = add_type(m, &spec, NULL)) || !(Go_type = add_type(NULL, &using_spec, NULL))) return -1;

@@ -36,6 +36,24 @@ def test_all_well():
     Group().wait()
 
 
+def line_after(frame):
+    return f"{__file__}:{frame.f_lineno + 1} in {frame.f_code.co_name}"
+
+
+def test_members_are_created_where_the_group_is_used():
+    group, sites = Group(), []
+    here = line_after(sys._getframe())
+    assert group.go(int).site == here
+    group.wait()
+
+    def work(_):
+        sites.extend(g.site for g in runtime.goroutines() if g.id == runtime.goid())
+
+    here = line_after(sys._getframe())
+    errgroup.map(work, [0, 1], limit=1)
+    assert sites == [here] * 2
+
+
 def test_first_error():
     g = Group()
     sleeper = g.go(sleep, LONG)

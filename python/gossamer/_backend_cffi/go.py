@@ -25,7 +25,8 @@ from .errors import Canceled, Deadlock, DeadlineExceeded, NoCopy, final
 from .report import report_exception
 from .wait import Call, ambient, deadline_of, failed, here, obeyed, running, wait
 
-_PACKAGE = os.path.dirname(sys._getframe().f_code.co_filename) + os.sep
+_BACKEND = os.path.dirname(sys._getframe().f_code.co_filename)
+_PACKAGE = os.path.dirname(_BACKEND)
 _GRACE = 1.0  # seconds in which an exception may still be collected by who holds the handle
 _id_lock = threading.RLock()  # a signal handler may come while it is held, and start one
 _last_id = 1  # main's
@@ -55,15 +56,15 @@ class _Goexit(BaseException):
     pass
 
 
-def _outside(frame):
-    """The innermost frame that is not of this backend."""
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+def _outside(directory, frame):
+    """The innermost frame whose code is not there."""
+    while frame is not None and frame.f_code.co_filename.startswith(directory + os.sep):
         frame = frame.f_back
     return frame
 
 
 def site_here():
-    frame = _outside(sys._getframe(1))
+    frame = _outside(_PACKAGE, sys._getframe(1))
     if frame is None:
         return ""
     code = frame.f_code
@@ -160,7 +161,7 @@ class Goroutine(NoCopy):
     def _frame(self):
         if self._ended or self._thread is None:
             return None
-        return _outside(sys._current_frames().get(self._thread))
+        return _outside(_BACKEND, sys._current_frames().get(self._thread))
 
     def stack(self):
         """Its Python frames, outermost first, as a traceback.StackSummary; empty before it begins and after it has
@@ -316,7 +317,7 @@ def member_began():
 
 # ---- a goroutine's life ----------------------------------------------------------------------------
 def _without_own_frames(tb):
-    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+    while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_BACKEND + os.sep):
         tb = tb.tb_next
     return tb
 

@@ -29,7 +29,9 @@ from gossamer import (
     errgroup,
     go,
     leakcheck,
+    logging,
     nil_chan,
+    patterns,
     rate,
     runtime,
     semaphore,
@@ -519,6 +521,67 @@ def _():
     raises(TypeError, f.do, [], object)
 
 
+@one("logging.install", "logging.uninstall")
+def _():
+    logging.install(), logging.install(), logging.uninstall()
+
+
+@one(*(f"patterns.{n}" for n in "SKIP Item bridge fan_out generate merge stage tee".split()))
+@one("patterns.Item.error")
+def _():
+    chs = patterns.fan_out(patterns.generate([patterns.Item(1), patterns.Item(0), 1]), 2, lambda n: 1 // n)
+    a, b = patterns.tee(patterns.stage(lambda v: v, patterns.bridge(patterns.generate([patterns.merge(*chs)]))))
+    for _ in a:
+        b.recv()
+
+
+def members(name, names):
+    return [f"patterns.{name}", *(f"patterns.{name}.{n}" for n in names.split())]
+
+
+@one(*members("Ring", "cap close closed dropped receiver recv send"))
+@one(*members("PubSub", "close publish subscribe"), *members("Subscription", "close closed dropped receiver recv"))
+def _():
+    with patterns.Ring(1) as r:
+        r.send(object()), r.send(object()), r.recv(), r.dropped, r.cap, r.closed, r.receiver(), len(r)
+    with patterns.PubSub() as p:
+        s = p.subscribe("x", 1)
+        p.publish("x", object()), p.publish("x", object()), s.recv(), s.dropped, s.closed, s.receiver()
+        s.close(), p.subscribe("y")
+    raises(ChanClosed, p.publish, "x", 1)
+
+
+@one(*members("Pool", "close submit"), *members("JobQueue", "close submit"))
+@one(*members("ResourcePool", "acquire close hold release try_acquire"), *members("ConnPool", "close get hold put"))
+def _():
+    with patterns.Pool(1, queue=1, retry=1) as pool:
+        pool.submit(object).join(), raises(KeyError, pool.submit(fails).join)
+    with patterns.JobQueue({"x": object, "y": fails}, workers=1) as q:
+        q.submit("x"), q.submit("x", priority=1), raises(KeyError, q.submit("y").join), raises(ValueError, q.submit, "z")
+    things = patterns.ResourcePool([object()])
+    with things.hold() as x:
+        raises(gossamer.WouldBlock, things.try_acquire)
+    things.release(things.acquire()), raises(ValueError, things.release, x), things.close()
+    with patterns.ConnPool(object, 2) as conns, conns.hold():
+        conns.put(conns.get(), broken=True)
+
+
+@one(*members("RoundRobin", "next"), *members("Weighted", "acquire hold in_use release"))
+@one(*members("TokenBucket", "take tokens try_take"), *members("CircuitBreaker", "call state"))
+@one(*members("HealthChecker", "healthy run start status stop"), "patterns.Health")
+def _():
+    patterns.RoundRobin([1]).next()
+    w = patterns.Weighted({"a": 1, "b": 2})
+    with w.hold() as item:
+        w.release(w.acquire()), w.in_use(item)
+    t = patterns.TokenBucket(1e6, 2)
+    t.take(), t.try_take(), t.tokens
+    b = patterns.CircuitBreaker(1, 1000)
+    b.call(object), raises(KeyError, b.call, fails), raises(patterns.CircuitOpen, b.call, object), b.state
+    h = patterns.HealthChecker({"a": object, "b": fails})
+    h.run(), h.healthy, h.status, h.start(), h.stop()
+
+
 @one("rate.Limiter", "rate.every", "rate.Reservation", "rate.inf")
 @one(*(f"rate.Limiter.{n}" for n in "limit burst tokens allow reserve wait set_limit set_burst".split()))
 @one(*(f"rate.Reservation.{n}" for n in "ok delay cancel".split()))
@@ -599,7 +662,8 @@ ELSEWHERE = {
 
 def public():
     names, seen = {}, set()
-    modules = [gossamer, aio, atomic, context, errgroup, leakcheck, rate, runtime, semaphore, gsignal, singleflight, sync]
+    modules = [gossamer, aio, atomic, context, errgroup, leakcheck, logging, patterns, rate, runtime, semaphore, gsignal]
+    modules += [singleflight, sync]
     for module in modules:
         prefix = "" if module is gossamer else module.__name__.removeprefix("gossamer.") + "."
         for name in module.__all__:

@@ -1,4 +1,4 @@
-"""The stubs of atomic, sync, rate, singleflight, signal, leakcheck, aio and runtime."""
+"""The stubs of atomic, sync, rate, singleflight, signal, leakcheck, aio, runtime and patterns."""
 # SPDX-License-Identifier: Apache-2.0
 
 import subprocess
@@ -15,8 +15,8 @@ from collections.abc import MutableMapping
 from traceback import StackSummary
 from typing import assert_type
 
-from gossamer import Case, Chan, Goroutine, RecvChan, aio, awaiting, go, leakcheck, rate, readable, runtime, select
-from gossamer import signal, singleflight, writable
+from gossamer import Case, Chan, Goroutine, RecvChan, aio, awaiting, go, leakcheck, patterns, rate, readable, runtime
+from gossamer import select, signal, singleflight, writable
 from gossamer.atomic import Bool, Int, Ref
 from gossamer.context import Context
 from gossamer.sync import Map, Pool, once_func, once_value, once_values
@@ -86,6 +86,18 @@ runtime.set_slow(None)
 with leakcheck.scope():
     pass
 assert_type(leakcheck.find()[0].id, int)
+
+ints = patterns.generate([1, 2])
+assert_type(ints, RecvChan[int])
+assert_type(patterns.merge(*patterns.tee(ints)), RecvChan[int])
+assert_type(patterns.Pool(1).submit(int, "3"), Goroutine[int])
+assert_type(patterns.Ring[str](1).recv(), str)
+assert_type(patterns.RoundRobin("ab").next(), str)
+assert_type(patterns.Weighted({1: 2}).acquire(), int)
+assert_type(patterns.CircuitBreaker().call(int, "3"), int)
+with patterns.ResourcePool([1]).hold() as n, patterns.ConnPool(lambda: "", 1).hold() as s:
+    assert_type(n, int)
+    assert_type(s, str)
 """
 WRONG = [
     "Int('x')",
@@ -100,6 +112,10 @@ WRONG = [
     "readable('x')",
     "runtime.set_panic('ignore')",
     "aio.wrap(3)",
+    "patterns.generate(3)",
+    "patterns.Pool(1).submit(int, [])",
+    "patterns.Ring[int](1).send('x')",
+    "patterns.Weighted([1])",
 ]
 
 

@@ -67,10 +67,10 @@ if backend == "c":
 
 
 def __getattr__(name: str) -> object:
-    if name == "aio":  # imports asyncio
+    if name in ("aio", "logging", "patterns"):  # when they are used: what they import takes its time
         from importlib import import_module
 
-        return import_module(f"{__name__}.aio")
+        return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

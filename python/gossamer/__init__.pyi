@@ -4,7 +4,9 @@ from . import atomic as atomic
 from . import context as context
 from . import errgroup as errgroup
 from . import leakcheck as leakcheck
+from . import logging as logging
 from . import native as native
+from . import patterns as patterns
 from . import rate as rate
 from . import runtime as runtime
 from . import semaphore as semaphore

@@ -10,8 +10,10 @@ pytest plugin has a fixture and a mark for it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import itertools
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -90,3 +92,14 @@ def scope(timeout: float = 1) -> Iterator[None]:
     left = _wait(label, timeout)
     if left:
         raise Leak(left)
+
+
+def _at_exit() -> None:
+    """In Python's development mode: those that end because main does, as in Go, where nobody learns of it."""
+    if left := _others(None):
+        n = len(left)
+        print(f"gossamer: {n} goroutine{'s' * (n > 1)} abandoned at exit:", *left, sep="\n  ", file=sys.stderr)
+
+
+if sys.flags.dev_mode:
+    atexit.register(_at_exit)

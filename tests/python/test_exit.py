@@ -1,6 +1,9 @@
 """The program's end with goroutines in every state: clean and prompt."""
 # SPDX-License-Identifier: Apache-2.0
 
+import subprocess
+import sys
+
 import pytest
 
 STATES = {
@@ -254,3 +257,12 @@ def test_subprocess_and_multiprocessing(program):
         timeout=50,
     )
     assert r.out == "[0, 1, 2] [-1, -2] [-1, -2]\n", r
+
+
+def test_dev_mode_lists_who_is_left():
+    source = "from gossamer import *\ng = go.using(name='stuck')(Chan().recv)\nsleep(0.001)\ngo(int).join()"
+    for options, lines in ([], 0), (["-X", "dev"], 2):
+        r = subprocess.run([sys.executable, *options, "-c", source], capture_output=True, text=True, check=True)
+        assert len(r.stderr.splitlines()) == lines, r
+    assert "1 goroutine abandoned at exit:\n  <Goroutine " in r.stderr
+    assert "[stuck], waiting (chan receive), created at <string>:2 in <module>>" in r.stderr

@@ -25,6 +25,7 @@ from ._gossamer import (
     background,
     with_cancel,
 )
+from ._late import Closing
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -232,7 +233,7 @@ def _nothing(conn: object) -> None:
     """For connections that need no end."""
 
 
-class ConnPool(Generic[_T]):
+class ConnPool(Closing, Generic[_T]):
     """At most size connections, made by connect() when they are needed, and used again. close(conn) ends one: at
     close(), when it came back broken, or when it was idle, or old, for longer than max_idle and max_age seconds."""
 
@@ -320,14 +321,6 @@ class ConnPool(Generic[_T]):
             idle, self._idle = self._idle, []
         for c in idle:
             self._end(c.conn)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __len__(self) -> int:
         """How many there are, idle or in use."""

@@ -5,21 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from threading import Lock  # a Mutex would obey a context that has ended
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from . import atomic
 from ._gossamer import Chan, ChanClosed, Context, RecvChan
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing import Self
+from ._late import Closing
 
 _T = TypeVar("_T")
 _NONE: Any = object()
 
 
-class _Receiving(Generic[_T]):
+class _Receiving(Closing, Generic[_T]):
     """The receiving side of a channel of its own."""
 
     def __init__(self, cap: int) -> None:
@@ -57,14 +53,6 @@ class _Receiving(Generic[_T]):
 
     def __bool__(self) -> bool:
         return True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 class Ring(_Receiving[_T]):
@@ -108,7 +96,7 @@ class Subscription(_Receiving[_T]):
         return False
 
 
-class PubSub:
+class PubSub(Closing):
     """Values by topic, to everybody who has subscribed. publish() never waits."""
 
     def __init__(self) -> None:
@@ -148,11 +136,3 @@ class PubSub:
             subscribers = [s for of_topic in self._topics.values() for s in of_topic]
         for s in subscribers:
             s.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

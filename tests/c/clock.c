@@ -117,20 +117,21 @@ TEST(ticks_that_were_missed) {
 
 /* Deadlines and contexts pass; those of them that lie beyond the leap do not. */
 TEST(deadlines_that_passed) {
-  gos_ctx *x = gos_with_timeout(NULL, 10 * MINUTE), *y = gos_with_timeout(NULL, 1000 * MINUTE);
+  gos_ctx *x = gos_with_timeout(NULL, 10 * MINUTE), *y = gos_with_timeout(NULL, 1000 * MINUTE), *late;
   gos_ns t = gos_now() + 5 * MINUTE;
   leapt += 11 * MINUTE;
   CHECK_EQ(gos_chan_recv_dl(NULL, NULL, t), GOS_TIMEDOUT);
   CHECK_EQ(gos_chan_recv(gos_ctx_done(x), NULL), GOS_CLOSED);
   CHECK_EQ(gos_ctx_err(x), GOS_TIMEDOUT);
   CHECK_EQ(gos_ctx_err(y), GOS_OK);
-  CHECK_EQ(gos_with_timeout(x, MINUTE) == NULL, false); /* born ended, and given back with the process */
+  CHECK(late = gos_with_timeout(x, MINUTE));
+  CHECK_EQ(gos_ctx_err(late), GOS_TIMEDOUT); /* born ended */
   gos_limiter *l = gos_limiter_new(1, 3);
   CHECK_EQ(gos_limiter_allow(l, 3), 1);
   leapt += 1000 * MINUTE;
   CHECK(gos_limiter_tokens(l) == 3); /* no more than the burst, however long nobody came */
   gos_limiter_free(l);
-  gos_ctx_release(x), gos_ctx_release(y);
+  gos_ctx_release(x), gos_ctx_release(y), gos_ctx_release(late);
 }
 
 /* Near the end of all time: what can be counted still is, and what cannot is for ever. */

@@ -650,7 +650,7 @@ TEST(foreign_threads_cancel) {
 }
 
 /* ---- no memory ----------------------------------------------------------------------------------------- */
-#if !TEST_TSAN && !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
+#if !TEST_TSAN && !TEST_ASAN && !defined(GOS_VALGRIND)
 TEST(no_memory) {
   enum { FUNCS = 5000 };
   mallopt(M_ARENA_MAX, 1); /* else memory runs out only when all arenas have */

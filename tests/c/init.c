@@ -59,14 +59,49 @@ static void *starts(void *arg) {
   CHECK_EQ(syscall(SYS_gettid), tid);
   return arg;
 }
-TEST_RAW(a_further_thread_starts_the_runtime) {
+static void on_a_further_thread(void *(*fn)(void *)) {
   pthread_t t;
   void *r;
-  CHECK_EQ(pthread_create(&t, NULL, starts, &over), 0);
+  CHECK_EQ(pthread_create(&t, NULL, fn, &over), 0);
   CHECK_EQ(pthread_join(t, &r), 0);
   CHECK(r == &over);
+}
+TEST_RAW(a_further_thread_starts_the_runtime) {
+  on_a_further_thread(starts);
   finish(spawn(nothing, NULL)); /* the runtime goes on without it */
   CHECK_EQ(gos_goid(), 0);
+}
+
+/* The same with one P. Were the thread not main's alone it would be reading when main is woken. */
+static int tube[2];
+static atomic_bool reading;
+static void reads(void *arg) {
+  char byte;
+  (void)arg;
+  reading = true;
+  CHECK_EQ(read(tube[0], &byte, 1), 1);
+}
+static void until_reading(void *arg) {
+  (void)arg;
+  while (!reading) gos_gosched();
+}
+static void *starts_with_one_p(void *arg) {
+  long tid = syscall(SYS_gettid);
+  CHECK_EQ(gos_init(CONFIG(.maxprocs = 1)), GOS_OK);
+  for (int i = 0; i < 2; i++) { /* also after a lock of its own */
+    reading = false;
+    gos_g *reader = spawn(reads, NULL);
+    finish(spawn(until_reading, NULL));
+    CHECK_EQ(syscall(SYS_gettid), tid);
+    CHECK_EQ(write(tube[1], "", 1), 1);
+    finish(reader);
+    CHECK(gos_lock_os_thread() == GOS_OK && gos_unlock_os_thread() == GOS_OK);
+  }
+  return arg;
+}
+TEST_RAW(main_keeps_its_thread) {
+  CHECK_EQ(pipe(tube), 0);
+  on_a_further_thread(starts_with_one_p);
 }
 
 TEST_RAW(bad_configs_start_nothing) {

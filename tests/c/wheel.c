@@ -1,3 +1,4 @@
+// ctest: timeout=120
 // ctest: internal
 /* The timers' heap and wheel under a clock of our own, against a list: nothing early, late or lost.
  * SPDX-License-Identifier: Apache-2.0 */

@@ -102,3 +102,43 @@ SCENARIO(cond, 3, 0) {
   CHECK_EQ(tokens, 0);
   CHECK_EQ(some.n, 0);
 }
+
+/* ---- one signal, about when those in front give up: one of them has it, or the patient one behind them ---- */
+static int came, woken; /* woken: of those in front */
+static gos_ns patience;
+
+static void waits_until(gos_ns dl) {
+  lock();
+  came++;
+  int e = with_rw ? gos_cond_wait_rw(&some, &rw, dl) : gos_cond_wait_dl(&some, &mu, dl);
+  CHECK(e == GOS_OK || (e == GOS_TIMEDOUT && gos_now() >= dl));
+  woken += e == GOS_OK && dl != GOS_FOREVER;
+  unlock();
+}
+static void gives_up(void *u) { (void)u, waits_until(patience); }
+static void stays(void *u) { (void)u, waits_until(GOS_FOREVER); }
+static void until_came(int n) {
+  for (bool there = false; !there; gos_gosched()) {
+    lock(); /* so that who came has its place */
+    there = came == n;
+    unlock();
+  }
+}
+SCENARIO(cond_one_signal, 3, 0) {
+  team t = {0};
+  with_rw = ex_roll(2);
+  patience = gos_now() + 8000;
+  for (int i = 0; i < 2; i++) team_go(&t, gives_up, NULL);
+  until_came(2);
+  gos_g *patient = ex_go(stays, NULL);
+  until_came(3);
+  gos_sleep(patience - gos_now() - ex_roll(2));
+  gos_cond_signal(&some);
+  team_wait(&t);
+  if (woken) {
+    CHECK_EQ(gos_join(patient, GOS_NOW), GOS_WOULDBLOCK);
+    gos_cond_signal(&some);
+  }
+  ex_finish(patient);
+  CHECK_EQ(some.n, 0);
+}

@@ -1,4 +1,4 @@
-/* Sleeps, timers, tickers, calls after a while: with hundreds at once, so that the heap has to grow.
+/* Sleeps, timers, tickers: with hundreds at once, so that the heap has to grow.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "faults.h"
 
@@ -56,22 +56,6 @@ static void ticker(void) {
   gos_timer_free(t);
 }
 
-/* A call that could not start for lack of memory is tried again, not lost. */
-static void calls_after(void) {
-  enum { N = 40 };
-  gos_timer *t[N];
-  int promised = 0;
-  ran = 0;
-  for (int i = 0; i < N; i++) {
-    t[i] = gos_after_func(MS / 10, counts, NULL);
-    promised += GOT(t[i]);
-  }
-  gos_ns give_up = gos_now() + 20 * MS;
-  while (ran < promised && !(faults_fired() && gos_now() > give_up)) gos_gosched(); /* no memory for ever: never */
-  for (int i = 0; i < N; i++) gos_timer_free(t[i]);
-  if (!faults_fired()) CHECK_EQ(ran, promised);
-}
-
 static void after(void) {
   gos_chan *c = gos_after(MS / 20), *unread = gos_after(3600000 * MS);
   gos_ns at = 0;
@@ -85,6 +69,5 @@ void workload(void) {
   sleepers();
   timers();
   ticker();
-  calls_after();
   after();
 }

@@ -33,6 +33,7 @@ struct state {
   PyThreadState *ts;      /* current when this was last left */
   PyThreadState *root;    /* its own */
   unsigned long number;   /* of a fiber, its thread state's thread_id: tells it from a thread's */
+  char *base;             /* where on its C stack Python code begins */
   unsigned long identity; /* what pthread_self() gives here; 0: the OS thread's own */
   goroutine *g;           /* what runs here, borrowed from the scheduler; NULL: main, loops, threads */
   enum { MAIN, FIBER, LOOP, THREAD } kind;
@@ -64,6 +65,10 @@ int realm_init(PyObject *module);
 /* A thread_id that makes a thread state one of the binding's own. */
 unsigned long realm_thread_number(void);
 extern PyMethodDef realm_methods[];
+
+/* ---- tied.c --------------------------------------------------------------------------------- */
+/* Has code that keeps something with the thread a frame on this stack, below base? */
+bool tied(char *base);
 
 /* Where the wait may end early to look at signals, or must not begin; else the deadline itself. */
 extern bool realm_sliced;

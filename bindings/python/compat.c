@@ -373,6 +373,26 @@ bool compat_watched(void) {
 
 long compat_threads(PyInterpreterState *interp) { return (long)interp->threads.count; }
 
+void compat_loops(PyThreadState *ts, char **inner, char **outer) {
+  *inner = *outer = NULL;
+#if PY_VERSION_HEX >= 0x030D0000
+#if PY_VERSION_HEX >= 0x030E0000
+  enum { ENTRY = FRAME_OWNED_BY_INTERPRETER };
+#else
+  enum { ENTRY = FRAME_OWNED_BY_CSTACK };
+#endif
+  for (_PyInterpreterFrame *f = ts->current_frame; f; f = f->previous) {
+    if (f->owner != ENTRY) continue;
+    if (!*inner) *inner = (char *)f;
+    *outer = (char *)f;
+  }
+#else
+  if (!ts->cframe->previous) return;
+  *inner = (char *)ts->cframe;
+  for (_PyCFrame *c = ts->cframe; c->previous; c = c->previous) *outer = (char *)c;
+#endif
+}
+
 static PyCodeObject *code_of(_PyInterpreterFrame *f) {
 #if PY_VERSION_HEX >= 0x030D0000
   return _PyFrame_GetCode(f);

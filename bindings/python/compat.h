@@ -79,6 +79,9 @@ bool compat_watched(void);
 
 /* Threads that the threading module started and that still live. */
 long compat_threads(PyInterpreterState *interp);
+/* The innermost and the outermost run of the interpreter's loop, by addresses in their frames on the C stack; NULL: none
+   runs. Who Python code was called by in C, and what that called, is between them. */
+void compat_loops(PyThreadState *ts, char **inner, char **outer);
 /* The innermost Python code being run by ts that is not of this package, and its position in it; NULL: none.
    Borrowed. */
 int compat_where_init(void);

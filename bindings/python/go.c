@@ -158,8 +158,8 @@ static void goroutine_dealloc(goroutine *g) {
 /* ---- where, and reports --------------------------------------------------------------- */
 void go_site_of(PyObject *code, int lasti, char *buf, size_t n) {
   if (n) *buf = 0;
-  if (!code) return;
-  PyObject *type, *value, *tb; /* asked for at any moment: an exception being raised stays */
+  if (!code || !PyGILState_Check()) return; /* a stack overflowed in C code that had released the GIL */
+  PyObject *type, *value, *tb;              /* asked for at any moment: an exception being raised stays */
   PyErr_Fetch(&type, &value, &tb);
   PyCodeObject *co = (PyCodeObject *)code;
   const char *file = PyUnicode_AsUTF8(co->co_filename), *name = file ? PyUnicode_AsUTF8(co->co_qualname) : NULL;
@@ -344,6 +344,7 @@ static void run(goroutine *g, struct state *st) {
   PyThreadState *ts = st->root;
   g->state = st;
   st->g = g;
+  st->base = __builtin_frame_address(0);
   if (UNLIKELY(slow_watched)) slow_begins(st); /* the stack may have been passed on without a switch */
   if (g->context) {
     Py_XSETREF(ts->context, g->context);

@@ -13,9 +13,10 @@
 #include <signal.h>
 #include <unistd.h>
 
-/* Address space of a goroutine's C stack; only touched pages take memory. The deepest C
-   recursion that CPython's own limits allow fits (3.12+ by compat_ts_stack). */
-enum { STACK = 1 << 20 };
+/* Address space of a goroutine's C stack; only touched pages take memory. As much as a thread has: libraries count on
+   that (OpenBLAS has frames of 528 KiB, several below one another), and the deepest C recursion that CPython's own
+   limits allow fits (3.12+ by compat_ts_stack). */
+enum { STACK = 8 << 20 };
 /* Of these, at the top, for the frames of Python functions: with what a waiting goroutine has on its C stack
    (1,400 bytes in recv, 2,500 in select, up to 900 more so that stacks do not share cache lines) it is one page. */
 enum { FRAMES = 1024 };
@@ -170,6 +171,11 @@ static int host_alone(void *u) {
   return !signal_handled();
 }
 
+static int host_tied(void *u, void *state) {
+  (void)u;
+  return tied(((struct state *)state)->base);
+}
+
 static void host_start_failed(void *u, void *arg) {
   (void)u;
   PyObject *o = arg;
@@ -199,6 +205,7 @@ static void host_site(void *u, void *arg, char *buf, size_t n) {
 
 /* ---- entering ------------------------------------------------------------------------ */
 static int start_here(void) {
+  bool moves = compat.raw && rt.identities;
   gos_host h = {
       .size = sizeof h,
       .language = "Python",
@@ -206,7 +213,7 @@ static int start_here(void) {
       .main_state = &rt.first,
       /* Without the raw swap the GIL is open for a moment in each switch, and without identities main must
        not leave its thread: then only the home thread runs goroutines. */
-      .flags = compat.raw && rt.identities ? 0 : GOS_HOST_PINNED,
+      .flags = moves ? 0 : GOS_HOST_PINNED,
       .thread_new = host_thread_new,
       .attach = host_attach,
       .detach = host_detach,
@@ -218,9 +225,12 @@ static int start_here(void) {
       .alone = host_alone,
       .start_failed = host_start_failed,
       .site = host_site,
+      .tied = moves ? host_tied : NULL,
   };
   PyThreadState *ts = PyThreadState_Get();
   rt.first = (struct state){.kind = MAIN, .ts = ts, .root = ts, .identity = identity_real()};
+  char *inner;
+  compat_loops(ts, &inner, &rt.first.base);
   rt.main = &rt.first;
   rt.main_handles_signals = compat_on_main_thread();
   int e = GOS_OK;

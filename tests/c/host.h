@@ -29,6 +29,7 @@ static struct host {
   atomic_bool signal; /* pending() says so */
   atomic_bool not_alone, no_fibers, no_threads;
   atomic_int failed_starts;
+  gos_g *_Atomic tied; /* this one is tied to its thread whenever it waits */
 } host;
 __attribute__((constructor)) static void host_init(void) { sem_init(&host.lock, 0, 1); }
 
@@ -107,6 +108,11 @@ static void host_site(void *u, void *arg, char *buf, size_t n) {
   (void)u;
   snprintf(buf, n, "script:%d", arg ? 12 : 0);
 }
+static int host_tied(void *u, void *state) {
+  struct host *h = u;
+  CHECK(h->cur == state);
+  return gos_self() == h->tied;
+}
 
 /* The calling thread becomes the home of a realm, with the lock held. */
 static inline gos_realm *host_start(unsigned flags, int *err) {
@@ -125,7 +131,8 @@ static inline gos_realm *host_start(unsigned flags, int *err) {
                        .pending = host_pending,
                        .alone = host_alone,
                        .start_failed = host_start_failed,
-                       .site = host_site};
+                       .site = host_site,
+                       .tied = host_tied};
   host.main.h = &host;
   if (!host.cur) host_attach(&host, &host.main);
   return host.realm = gos_realm_new(&host.vt, err);

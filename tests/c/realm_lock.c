@@ -86,6 +86,21 @@ TEST_RAW(goroutine_stays) {
   start();
   finish(go(locks_and_stays, NULL));
 }
+/* The host says for each wait that it must stay. */
+static void is_tied(void *arg) {
+  (void)arg;
+  host.tied = gos_self();
+  stays();
+  host.tied = NULL;
+}
+TEST_RAW(tied) {
+  start();
+  is_tied(NULL);
+  c = gos_realm_chan(host.realm, sizeof(long), 0);
+  finish(go(is_tied, NULL));
+  c = gos_realm_chan(host.realm, sizeof(long), 0);
+  finish(go(locks_and_stays, NULL)); /* its thread is free again */
+}
 /* Its end lets go of the thread. */
 TEST_RAW(ends_locked) {
   start();

@@ -69,6 +69,9 @@ typedef struct gos_host {
   void (*start_failed)(void *u, void *arg);
   /* [lock] Writes "file:line" of the place that created the goroutine with this arg. */
   void (*site)(void *u, void *arg, char *buf, size_t n);
+  /* [lock] The running goroutine, with this state, is about to wait. Is there code on its stack that has left something
+     with the thread? Then it is locked to the thread for this wait. Not asked for one that is locked; not for pinned realms. */
+  int (*tied)(void *u, void *state);
 } gos_host;
 
 /* [lock] Makes the calling thread the realm's home thread and its main goroutine. It may have been that of

@@ -11,17 +11,18 @@
 #include "sched/realm.h"
 #include "sched/sched.h"
 
-static void realm_lock(gosi_m *m, gos_g *g) {
+bool gosi_realm_lock(gosi_m *m, gos_g *g) {
   if (m->locked == g) {
     m->locks++;
-    return;
+    return true;
   }
-  if (m->locked) return; /* another one's: g runs here only for want of a thread */
+  if (m->locked) return false;
   m->locks = 1;
   m->locked = g;
   g->m = m;
   gosi_store(&g->flags, (uint8_t)(g->flags | GF_LOCKED));
   g->realm->locks++;
+  return true;
 }
 void gosi_realm_unlock(gosi_m *m, gos_g *g) {
   m->locks = 0;
@@ -48,7 +49,7 @@ int gos_lock_os_thread(void) {
   if (g->flags & GF_FOREIGN) {
     /* It is its thread. */
   } else if (g->realm) {
-    if (!(g->realm->host.flags & GOS_HOST_PINNED)) realm_lock(m, g);
+    if (!(g->realm->host.flags & GOS_HOST_PINNED)) gosi_realm_lock(m, g);
   } else if (m->locks++ == 0 && !m->bound) {
     lock(m, g);
   }

@@ -677,7 +677,7 @@ ALWAYS_INLINE void ready_local(gosi_p *p, gos_g *g) {
 void gosi_ready(gosi_m *m, gos_g *g) {
   gosi_hb_before(g);
   gosi_store(&g->status, (uint8_t)G_RUNNABLE);
-  if (unlikely(g->flags & GF_FOREIGN))
+  if (unlikely(gosi_load(&g->flags) & GF_FOREIGN)) /* its host may be tying it to its thread */
     gosi_foreign_ready(g);
   else if (unlikely(g->realm != NULL))
     gosi_realm_ready(g);
@@ -691,7 +691,7 @@ void gosi_ready_list(gosi_m *m, gos_g *list) {
   while (list) {
     gos_g *g = list;
     list = g->next;
-    if (!m->p || g->realm || (g->flags & GF_FOREIGN)) {
+    if (!m->p || g->realm || (gosi_load(&g->flags) & GF_FOREIGN)) {
       gosi_ready(m, g);
       continue;
     }

@@ -208,9 +208,7 @@ ALWAYS_INLINE bool elsewhere(gos_realm *r, gosi_m *m, gos_g *g) {
   return unlikely(r->locks) ? wrong_thread(r, m, g) : wants_home(r, m, g);
 }
 
-void gosi_realm_park(gosi_m *m) {
-  gos_g *g = m->cur;
-  gos_realm *r = g->realm;
+static void park(gos_realm *r, gosi_m *m, gos_g *g) {
   while (gosi_load(&r->owner) == m) {
     gos_g *n = queue_take(r, m);
     if (n == g) { /* readied already */
@@ -228,8 +226,7 @@ void gosi_realm_park(gosi_m *m) {
   to_loop(r, m, g);
 }
 
-bool gosi_realm_yield(gosi_m *m, gos_g *g) {
-  gos_realm *r = g->realm;
+static bool yield(gos_realm *r, gosi_m *m, gos_g *g) {
   if (gosi_load(&r->owner) != m) { /* back to the others, through the queue */
     gosi_ready_home(m, g);
     to_loop(r, m, g);
@@ -249,6 +246,25 @@ bool gosi_realm_yield(gosi_m *m, gos_g *g) {
   queue_put(r, g);
   run_on(r, m, &g->ctx, state_of(g), n);
   return true;
+}
+
+/* Locks g to its thread for a wait where the host asks for it. */
+ALWAYS_INLINE bool tie(gos_realm *r, gosi_m *m, gos_g *g) {
+  if (!r->host.tied || (g->flags & GF_LOCKED) || likely(!r->host.tied(r->host.u, state_of(g)))) return false;
+  return gosi_realm_lock(m, g);
+}
+
+void gosi_realm_park(gosi_m *m) {
+  gos_g *g = m->cur;
+  bool tied = tie(g->realm, m, g);
+  park(g->realm, m, g);
+  if (unlikely(tied)) gosi_realm_unlock(g->m, g);
+}
+
+bool gosi_realm_yield(gosi_m *m, gos_g *g) {
+  bool tied = tie(g->realm, m, g), switched = yield(g->realm, m, g);
+  if (unlikely(tied)) gosi_realm_unlock(g->m, g);
+  return switched;
 }
 
 /* On its own stack, with the host's lock. */
@@ -861,6 +877,7 @@ gos_realm *gos_realm_new(const gos_host *h, int *err) {
   m->cur = g;
   gosi_context_adopt(&g->ctx);
   gosi_tls_m = m;
+  gosi_os_alt_stack();
   gosi_stack_new_cache();
   gosi_lock_take(&gosi_rt.lock);
   if (!gosi_rt.main || (old && gosi_rt.main == old->main)) gosi_store_release(&gosi_rt.main, g);
@@ -920,6 +937,7 @@ int gos_realm_end(gos_realm *r) {
   m->cur = m->foreign_g;
   m->foreign = m->foreign_g != NULL;
   if (!m->foreign) {
+    gosi_os_alt_stack_free();
     gosi_lock_take(&gosi_rt.lock);
     gosi_rt.nthreads--;
     gosi_lock_drop(&gosi_rt.lock);

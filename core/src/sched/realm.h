@@ -54,6 +54,8 @@ struct gos_realm {
   uint64_t promised; /* [any] of those created, not started yet: gosi_realm_promise */
 };
 
+/* [host] Locks g to its thread m. False: that is another's, and g runs here only for want of a thread. */
+bool gosi_realm_lock(gosi_m *m, gos_g *g);
 /* [host] g is locked to its thread m, and is no longer. */
 void gosi_realm_unlock(gosi_m *m, gos_g *g);
 /* In a fork's child: the host has lost the states of the fibers that it keeps. */

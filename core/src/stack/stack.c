@@ -11,7 +11,8 @@
 #include "stack/slab.h"
 
 /* Address space asked for at once: enough for few mappings, little enough for ulimit -v. */
-enum { SLAB_MIN_STACKS = 16, SLAB_MAX_BYTES = 1 << 30, SLABS_MAX = GOSI_EXPLORE ? 16 : 8192 };
+enum { SLAB_MIN_STACKS = 16, SLABS_MAX = GOSI_EXPLORE ? 16 : 8192 };
+static const size_t SLAB_MAX_BYTES = (size_t)8 << 30;
 /* Tops are shifted by up to 7 lines so that hot frames do not share cache sets (threadring
    24 -> 12 ns in the prototype). */
 enum { COLOURS = 8, COLOUR_STEP = 128 };

@@ -640,7 +640,7 @@ static int goexit(lua_State *L) {
   struct gl_go *me = gl_self(L, S);
   gos_ns dl = GOS_FOREVER;
   gl_enter(L, S, &dl);
-  if (dl == GOS_NOW || me == &S->service) return luaL_error(L, "cannot end a goroutine in a finalizer (__gc)");
+  if (dl == GOS_NOW || me == &S->service) return gl_not_here(L, "end a goroutine");
   if (me == S->main) return goexit_main(L, S);
   lua_State *own = me->L;
   int inner = L == own ? LUA_OK : lua_resetthread(L);

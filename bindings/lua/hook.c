@@ -41,7 +41,8 @@ static struct gl *parks(void) {
   struct gl *S = gl_here;
   if (!S || !S->realm || gl_must_not_park || S->cur == &S->service || lua_gc(S->mainL, LUA_GCISRUNNING) < 0)
     return NULL;
-  return S;
+  if (S->cur == S->main) gl_main_waits(S);
+  return gl_above_main(S, NULL) ? NULL : S;
 }
 
 /* A wait inside a function that knows neither interruptions nor Lua's signals. */

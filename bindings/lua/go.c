@@ -482,7 +482,8 @@ static int wait_for(lua_State *L, struct gl_go *g, gos_ns deadline) {
     GL_WAIT(L, S, me, e, gos_join(g->h, deadline));
     g->joiners--;
     if (S->ending && me != S->main) gl_vanish(S, me);
-    if (g->L) return gl_failed(L, S, me, e, now);
+    /* It may have ended since; but what interrupted the wait, Ctrl-C say, must not be lost. */
+    if (g->L || e == GOS_AGAIN || e == GOS_CANCELED) return gl_failed(L, S, me, e, now);
   }
   if (!g->joiners && g->h) give_back(g);
   return 0;

@@ -194,8 +194,8 @@ void gl_set_site(lua_State *L, struct gl_arg *a); /* the caller of the running C
 struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline);
 /* Main is about to wait; gl_enter() says so by itself. */
 void gl_main_waits(struct gl *S);
-/* Does the running goroutine stand on main's Lua thread, above the call in which main waits? A C library that knows that
-   thread alone calls back on it, and the state's end closes its variables. Main must not go on before that has returned:
+/* Does the running goroutine stand on main's Lua thread, above the call in which main waits? A C library may call
+   back on the thread that loaded it, and the state's end closes main's variables. Main must not go on before that has returned:
    it must not wait. L: the thread that runs; NULL: not known. */
 bool gl_above_main(struct gl *S, lua_State *L);
 /* Before something new begins. A state that ends begins nothing: its goroutines vanish, main gets an error. */

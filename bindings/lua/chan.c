@@ -54,8 +54,7 @@ static int chan(lua_State *L) {
 /* May the call be tried without gl_enter(), which a wait needs? Not with a t, which may have ended: it would be
    argument number args + 1. When this was true gl_enter() raises no error. */
 static inline bool at_once(lua_State *L, struct gl *S, int args) {
-  return lua_gettop(L) <= args && S->thread == __builtin_thread_pointer() && !S->ending &&
-         (L != S->mainL || S->cur == S->main);
+  return lua_gettop(L) <= args && S->thread == __builtin_thread_pointer() && !S->ending;
 }
 
 static gl_value check_value(lua_State *L, struct gl *S, int idx, gos_chan *c) {

@@ -24,6 +24,13 @@ static int canceled(lua_State *L, struct gl *S, struct gl_go *me) {
   return lua_error(L);
 }
 
+int gl_not_here(lua_State *L, const char *what) {
+  return luaL_error(L, "cannot %s %s", what,
+                    gl_in_finalizer(L) ? "in a finalizer (__gc)"
+                                       : "here: main's Lua thread runs another goroutine's call (a callback of a C "
+                                         "library, or the end of the state)");
+}
+
 int gl_failed(lua_State *L, struct gl *S, struct gl_go *me, int code, bool now) {
   switch (code) {
   case GOS_CLOSED: return outcome(L, "closed");
@@ -31,7 +38,7 @@ int gl_failed(lua_State *L, struct gl *S, struct gl_go *me, int code, bool now) 
   case GOS_CANCELED: return canceled(L, S, me);
   case GOS_WOULDBLOCK:
     if (now) return outcome(L, "timeout");
-    return luaL_error(L, "cannot wait in a finalizer (__gc)");
+    return gl_not_here(L, "wait");
   case GOS_DEADLOCK:
     gl_report_all(S); /* the likely reason of the deadlock */
     return luaL_error(L, "%s", gos_realm_deadlock(S->realm));

@@ -482,7 +482,8 @@ static int wait_for(lua_State *L, struct gl_go *g, gos_ns deadline) {
     GL_WAIT(L, S, me, e, gos_join(g->h, deadline));
     g->joiners--;
     if (S->ending && me != S->main) gl_vanish(S, me);
-    if (g->L) return gl_failed(L, S, me, e, now);
+    /* It may have ended since; but what interrupted the wait, Ctrl-C say, must not be lost. */
+    if (g->L || e == GOS_AGAIN || e == GOS_CANCELED) return gl_failed(L, S, me, e, now);
   }
   if (!g->joiners && g->h) give_back(g);
   return 0;
@@ -640,7 +641,7 @@ static int goexit(lua_State *L) {
   struct gl_go *me = gl_self(L, S);
   gos_ns dl = GOS_FOREVER;
   gl_enter(L, S, &dl);
-  if (dl == GOS_NOW || me == &S->service) return luaL_error(L, "cannot end a goroutine in a finalizer (__gc)");
+  if (dl == GOS_NOW || me == &S->service) return gl_not_here(L, "end a goroutine");
   if (me == S->main) return goexit_main(L, S);
   lua_State *own = me->L;
   int inner = L == own ? LUA_OK : lua_resetthread(L);

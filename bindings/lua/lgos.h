@@ -138,6 +138,7 @@ struct gl {
   enum { GL_PANIC_REPORT, GL_PANIC_CRASH, GL_PANIC_CALL } on_panic;
   int panic_fn;               /* slot of its function */
   lua_Hook hook;              /* of mainL, when main began to wait */
+  void *main_in;              /* what call of mainL's was running then */
   struct gl_watch *watches;   /* channels that signals are sent to */
   struct gl_preempt *preempt; /* NULL: goroutines are never preempted */
   /* the value table: slots 1..nslots exist; next[] links the free ones */
@@ -189,8 +190,14 @@ void gl_set_site(lua_State *L, struct gl_arg *a); /* the caller of the running C
 
 /* Before a call that may wait, with what gl_deadline() gave: notes where the goroutine waits and
    which context it obeys, and makes the deadline GOS_NOW where waiting is not allowed
-   (finalizers). Check this before a waiter is queued. */
+   (finalizers, and see gl_above_main). Check this before a waiter is queued. */
 struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline);
+/* Main is about to wait; gl_enter() says so by itself. */
+void gl_main_waits(struct gl *S);
+/* Does the running goroutine stand on main's Lua thread, above the call in which main waits? A C library may call
+   back on the thread that loaded it, and the state's end closes main's variables. Main must not go on before that has returned:
+   it must not wait. L: the thread that runs; NULL: not known. */
+bool gl_above_main(struct gl *S, lua_State *L);
 /* Before something new begins. A state that ends begins nothing: its goroutines vanish, main gets an error. */
 void gl_begin(lua_State *L, struct gl *S);
 /* After it: the call obeys x beside its deadline. */
@@ -323,6 +330,8 @@ int gl_isolate_interrupt(lua_State *L, struct gl_isolate *iso);
 bool gl_isolate_push_interrupt(lua_State *L, struct gl *S, struct gl_go *me);
 
 /* ---- errors.c ------------------------------------------------------------------------------- */
+/* Raises why the running goroutine cannot do that here: in a finalizer, or above main. */
+int gl_not_here(lua_State *L, const char *what);
 /* nil and a word for an expected outcome; an error for the rest. now: the caller asked not to wait. */
 int gl_failed(lua_State *L, struct gl *S, struct gl_go *me, int code, bool now);
 gos_ns gl_deadline_of(lua_State *L, int idx);
@@ -334,8 +343,7 @@ static inline gos_ns gl_deadline(lua_State *L, int idx) {
 gos_ns gl_duration(lua_State *L, int idx); /* seconds; at most GL_AGES */
 #define GL_AGES ((gos_ns)1 << 62)
 bool gl_callable(lua_State *L, int idx); /* a function, or what has __call */
-/* An error if the table of options at 1 has one that is not of those names: misspelt, it would be ignored. Not for select(),
-   which it would slow down. */
+/* An error if the table of options at 1 has one that is not of those names: misspelt, it would be ignored. */
 void gl_check_options(lua_State *L, const char *const *names);
 /* The string at idx for a function of the system, which would see only what is before a zero in it. */
 static inline const char *gl_check_text(lua_State *L, int idx, const char *what) {
@@ -429,6 +437,8 @@ bool gl_stream_shut(struct gl_stream *st); /* closes it. false: it was closed */
 /* gl_enter() for a call whose argument idx is t (0: it has none), and that also gives up at until. now: the
    caller asked not to wait. */
 struct gl_go *gl_enter_until(lua_State *L, int idx, gos_ns until, gos_ns *dl, bool *now);
+/* Has the deadline of set_deadline() passed? Then nothing begins, not even what could be done at once: as in Go. */
+bool gl_passed(gos_ns until);
 
 /* ---- module.c: what each file binds --------------------------------------------------------- */
 struct gl_class {

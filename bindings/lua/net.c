@@ -304,6 +304,13 @@ static int sock_set_deadline(lua_State *L) {
   return 0;
 }
 
+/* Why nothing can be done with it any more: closed, or the call's context or the socket's deadline had ended before. */
+static int refused(lua_State *L, struct gl_go *me, const struct sock *k, gos_ns until) {
+  if (k->fd < 0) return GOS_CLOSED;
+  int e = gl_ended_before(L, me);
+  return e ? e : gl_passed(until) ? GOS_TIMEDOUT : GOS_OK;
+}
+
 static int accept_(lua_State *L) {
   struct gl *S = gl_of(L);
   struct sock *k = check_listener(L);
@@ -312,8 +319,8 @@ static int accept_(lua_State *L) {
   struct gl_go *me = gl_enter_until(L, 2, k->read_until, &dl, &now);
   push_end(L, k->network);
   gl_turn(S, me, &k->turns, dl);
-  int fd = GOS_CLOSED;
-  if (k->fd >= 0) GL_WAIT(L, S, me, fd, gos_accept(k->fd, dl));
+  int fd = refused(L, me, k, k->read_until);
+  if (fd == GOS_OK) GL_WAIT(L, S, me, fd, gos_accept(k->fd, dl));
   if (fd < 0) return gl_io_failed(L, S, me, fd, now, fd == GOS_CLOSED || fd == GOS_AGAIN ? NULL : "accept");
   own(L, of_datagrams(k->network), fd);
   return 1;
@@ -339,8 +346,8 @@ static int receive(lua_State *L, bool whence) {
   struct gl_go *me = gl_enter_until(L, 3, k->read_until, &dl, &now);
   gl_turn(S, me, &k->turns, dl);
   gos_addr from = {0};
-  int64_t n = GOS_CLOSED;
-  if (k->fd >= 0) GL_WAIT(L, S, me, n, gos_fd_wait(k->fd, GOS_READ, dl)); /* no buffer while it waits */
+  int64_t n = refused(L, me, k, k->read_until);
+  if (n == GOS_OK) GL_WAIT(L, S, me, n, gos_fd_wait(k->fd, GOS_READ, dl)); /* no buffer while it waits */
   luaL_Buffer b;
   char *p = NULL;
   while (n >= 0) {
@@ -366,8 +373,8 @@ static int send_to(lua_State *L, const gos_addr *to, int t) {
   gos_ns dl;
   bool now;
   struct gl_go *me = gl_enter_until(L, t, k->write_until, &dl, &now);
-  int64_t e = GOS_CLOSED;
-  if (k->fd >= 0) GL_WAIT(L, S, me, e, gos_sendto(k->fd, p, n, to, dl));
+  int64_t e = refused(L, me, k, k->write_until);
+  if (e == GOS_OK) GL_WAIT(L, S, me, e, gos_sendto(k->fd, p, n, to, dl));
   if (e < 0) return gl_io_failed(L, S, me, e, now, NULL);
   lua_pushinteger(L, e);
   return 1;

@@ -38,9 +38,9 @@ static void yield_hook(lua_State *L, lua_Debug *ar) {
   lua_sethook(L, NULL, 0, 0);
   if (!S || !S->realm || lua_gc(L, LUA_GCISRUNNING) < 0) return;
   struct gl_go *me = S->cur;
-  if (me->no_preempt || me == &S->service || (L == S->mainL && me != S->main)) return;
+  if (me->no_preempt || me == &S->service || gl_above_main(S, L)) return;
   me->at = L;
-  if (L == S->mainL) S->hook = NULL;
+  if (me == S->main) gl_main_waits(S);
   gos_gosched();
   S->cur = me;
   if (S->ending && me != S->main) gl_vanish(S, me); /* not even the instruction that comes now */

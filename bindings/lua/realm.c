@@ -225,15 +225,30 @@ struct gl_go *gl_enter(lua_State *L, struct gl *S, gos_ns *deadline) {
   }
   if (gl_in_finalizer(L)) { /* whoever it interrupts may be about to wait: ctx is that one's */
     *deadline = GOS_NOW;
-  } else {
-    me->ctx = x;
-    me->by_ctx = false;
+    return me;
   }
-  if (L == S->mainL) {
-    if (me != S->main) luaL_error(L, "cannot wait while the Lua state is being closed");
-    S->hook = lua_gethook(L);
-  }
+  me->ctx = x;
+  me->by_ctx = false;
+  if (me == S->main)
+    gl_main_waits(S);
+  else if (__builtin_expect(L != me->L, 0) && gl_above_main(S, L))
+    *deadline = GOS_NOW;
   return me;
+}
+
+/* What runs on main's Lua thread. */
+static void *call_of_main(struct gl *S) {
+  lua_Debug ar;
+  return lua_getstack(S->mainL, 0, &ar) ? (void *)ar.i_ci : NULL;
+}
+
+void gl_main_waits(struct gl *S) {
+  S->hook = lua_gethook(S->mainL);
+  S->main_in = call_of_main(S);
+}
+
+bool gl_above_main(struct gl *S, lua_State *L) {
+  return S->cur != S->main && (L == S->mainL || call_of_main(S) != S->main_in);
 }
 
 void gl_begin(lua_State *L, struct gl *S) {

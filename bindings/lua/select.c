@@ -9,7 +9,8 @@
 
 enum { CHANNEL = 1, HANDLER = 2, VALUE = 3 };
 enum { ON_STACK = 8, MOST = 65536 };
-enum { FD = 3 }; /* gos_case.op of GOS_FD, without its events */
+enum { FD = 3 };                             /* gos_case.op of GOS_FD, without its events */
+enum { DEFAULT = 2, TIMEOUT, ORDERED, CTX }; /* where select's options are on its stack */
 
 struct gl_case {
   const char *type; /* GL_CASE's mark */
@@ -100,6 +101,13 @@ static void read_case(lua_State *L, struct sel *s, int i) {
   lua_pop(L, 1);
 }
 
+/* Positions up to the last case must not be nil: how many there are would be a matter of chance. */
+static int bad_hole(lua_State *L) {
+  int i = 1;
+  for (; lua_rawgeti(L, 1, i) != LUA_TNIL; i++) lua_pop(L, 1);
+  return bad_case(L, i, "channel, case or false expected, got nil");
+}
+
 static void drop_values(struct gl *S, struct sel *s, int but) {
   for (int i = 0; i < s->n && s->sends; i++)
     if (s->cases[i].op == 2 && i != but) gl_drop(S, s->values[i]);
@@ -169,34 +177,55 @@ static bool fd_closed(lua_State *L, const struct sel *s) {
 }
 
 /* The default case: a function is called. */
-static int chosen_default(lua_State *L, int def) {
-  if (!lua_isboolean(L, def)) {
-    lua_pushvalue(L, def);
+static int chosen_default(lua_State *L) {
+  if (!lua_isboolean(L, DEFAULT)) {
+    lua_pushvalue(L, DEFAULT);
     lua_call(L, 0, 0);
   }
   lua_pushliteral(L, "default");
   return 1;
 }
 
-static int option(lua_State *L, const char *name) {
-  lua_pushstring(L, name);
-  lua_rawget(L, 1);
-  return lua_gettop(L);
+/* Puts the option below the top, whose value is on it, where it belongs; pops the value. */
+static void read_option(lua_State *L) {
+  static const char *const names[] = {"default", "timeout", "ordered", "ctx"};
+  const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+  int i = 0;
+  while (i <= CTX - DEFAULT && strcmp(name, names[i]) != 0) i++;
+  if (i > CTX - DEFAULT) luaL_argerror(L, 1, lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL)));
+  lua_replace(L, DEFAULT + i);
+}
+
+/* Reads all that the table at 1 has, in one pass: asked for one by one, a misspelt option would be ignored. */
+static void read_table(lua_State *L, struct sel *s) {
+  int seen = 0;
+  for (lua_pushnil(L); lua_next(L, 1);) {
+    lua_Integer i = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+    if (i > s->n) bad_hole(L);
+    if (i < 1) {
+      read_option(L);
+    } else {
+      read_case(L, s, (int)i - 1);
+      seen++;
+    }
+  }
+  if (seen < s->n) bad_hole(L);
+}
+
+static void check_options(lua_State *L) {
+  if (!gl_test(L, CTX, GL_CTX) && !lua_isnil(L, CTX)) luaL_argerror(L, 1, "ctx: context expected");
+  if (lua_type(L, DEFAULT) > LUA_TBOOLEAN && !gl_callable(L, DEFAULT))
+    luaL_argerror(L, 1, "default: function or true expected");
+  if (!lua_isnil(L, TIMEOUT) &&
+      (lua_type(L, TIMEOUT) != LUA_TNUMBER || lua_tonumber(L, TIMEOUT) != lua_tonumber(L, TIMEOUT)))
+    luaL_argerror(L, 1, "timeout: seconds expected");
 }
 
 static int select_(lua_State *L) {
   struct gl *S = gl_of(L);
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  int def = option(L, "default"), timeout = option(L, "timeout"), ordered = option(L, "ordered");
-  int ctx = option(L, "ctx");
-  struct gl_ctx *c = gl_test(L, ctx, GL_CTX);
-  if (!c && !lua_isnil(L, ctx)) return luaL_argerror(L, 1, "ctx: context expected");
-  if (lua_type(L, def) > LUA_TBOOLEAN && !gl_callable(L, def))
-    return luaL_argerror(L, 1, "default: function or true expected");
-  if (!lua_isnil(L, timeout) &&
-      (lua_type(L, timeout) != LUA_TNUMBER || lua_tonumber(L, timeout) != lua_tonumber(L, timeout)))
-    return luaL_argerror(L, 1, "timeout: seconds expected");
+  lua_settop(L, CTX); /* options that are not there */
   lua_Unsigned n = lua_rawlen(L, 1);
   luaL_argcheck(L, n <= MOST, 1, "too many cases");
   gos_case cases[ON_STACK];
@@ -204,11 +233,10 @@ static int select_(lua_State *L) {
   struct gl_chan *chans[ON_STACK];
   struct sel s = {.n = (int)n, .cases = cases, .values = values, .chans = chans};
   if (n > ON_STACK) get_room(L, &s, (int)n);
-  for (int i = 0; i < s.n; i++) {
-    lua_rawgeti(L, 1, i + 1);
-    read_case(L, &s, i);
-  }
-  gos_ns dl = lua_toboolean(L, def) ? GOS_NOW : gl_deadline(L, timeout);
+  read_table(L, &s);
+  check_options(L);
+  struct gl_ctx *c = gl_test(L, CTX, GL_CTX);
+  gos_ns dl = lua_toboolean(L, DEFAULT) ? GOS_NOW : gl_deadline(L, TIMEOUT);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
   if (c) gl_also_obey(L, me, c->x);
@@ -217,12 +245,12 @@ static int select_(lua_State *L) {
     read_values(L, S, &s);
   }
   int i;
-  GL_WAIT(L, S, me, i, (lua_toboolean(L, ordered) ? gos_select_ordered : gos_select)(s.cases, s.n, dl));
+  GL_WAIT(L, S, me, i, (lua_toboolean(L, ORDERED) ? gos_select_ordered : gos_select)(s.cases, s.n, dl));
   drop_values(S, &s, i);
   if (i >= 0) return fired(L, S, me, &s, i);
   if (i == GOS_CLOSED && fd_closed(L, &s)) return 3;
   if (i == GOS_CLOSED) return luaL_error(L, "send on closed channel");
-  if (i == GOS_WOULDBLOCK && lua_toboolean(L, def)) return chosen_default(L, def);
+  if (i == GOS_WOULDBLOCK && lua_toboolean(L, DEFAULT)) return chosen_default(L);
   gl_failed(L, S, me, i, now); /* nil, why: the word alone is select's result */
   return 1;
 }

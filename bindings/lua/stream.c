@@ -23,7 +23,8 @@ struct op {
   struct gl *S;
   struct gl_go *me;
   gos_ns dl;
-  bool now; /* the caller asked not to wait */
+  bool now;  /* the caller asked not to wait */
+  bool over; /* the stream's deadline passed before */
 };
 
 struct gl_go *gl_enter_until(lua_State *L, int idx, gos_ns until, gos_ns *dl, bool *now) {
@@ -34,8 +35,10 @@ struct gl_go *gl_enter_until(lua_State *L, int idx, gos_ns until, gos_ns *dl, bo
   return me;
 }
 
+bool gl_passed(gos_ns until) { return until != GOS_FOREVER && until <= gos_now(); }
+
 static struct op enter(lua_State *L, int idx, gos_ns until) {
-  struct op o = {.L = L, .S = gl_of(L)};
+  struct op o = {.L = L, .S = gl_of(L), .over = gl_passed(until)};
   o.me = gl_enter_until(L, idx, until, &o.dl, &o.now);
   return o;
 }
@@ -130,11 +133,12 @@ static void unlock(struct gl_stream *st, gos_mutex *mu) {
   gos_mutex_unlock(mu);
 }
 
-/* GOS_OK: it is ours, the stream is open, and the call's context had not ended before. */
+/* GOS_OK: it is ours, the stream is open, and neither the call's context nor the stream's deadline had ended before. */
 static int lock(struct op *o, struct gl_stream *st, gos_mutex *mu) {
   if (st->fd < 0) return GOS_CLOSED;
   int e = gl_ended_before(o->L, o->me);
   if (e) return e;
+  if (o->over) return GOS_TIMEDOUT;
   if (gos_mutex_trylock(mu) == GOS_OK) return GOS_OK;
   GL_WAIT(o->L, o->S, o->me, e, gos_mutex_lock_dl(mu, o->dl));
   if (e == GOS_OK && st->fd < 0) {

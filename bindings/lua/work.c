@@ -79,11 +79,20 @@ int gl_work_start(struct gl_work *w) {
   return GOS_OK;
 }
 
+/* Was the goroutine interrupted before? Then this is the wait that ends, before anything has been done. */
+static int interrupted_before(lua_State *L, struct gl *S, struct gl_go *me) {
+  enum { LONG_AGO = 1 };
+  int e;
+  GL_WAIT(L, S, me, e, gos_chan_recv_dl(NULL, NULL, LONG_AGO));
+  return e == GOS_TIMEDOUT ? GOS_OK : e;
+}
+
 int gl_work_do(lua_State *L, struct gl *S, struct gl_go *me, struct gl_work *w, gos_ns dl) {
   if (dl == GOS_NOW) return GOS_WOULDBLOCK;
   int e = gl_ended_before(L, me);
   if (e) return e;
   if (dl <= gos_now()) return GOS_TIMEDOUT;
+  if ((e = interrupted_before(L, S, me))) return e;
   e = gl_work_start(w);
   if (e == GOS_OK) GL_WAIT(L, S, me, e, gos_join(w->g, dl));
   return e;

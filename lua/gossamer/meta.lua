@@ -143,7 +143,8 @@ function Goroutine:join(t) end
 ---@return gossamer.RecvChan
 function Goroutine:done() end
 
---- Ends its wait, or its next one: the call gives nil, "canceled", or raises err if one is given.
+--- Ends its wait, or its next one: the call gives nil, "canceled", or raises err if one is given. An operation on a file
+--- that would be that next wait is not done.
 ---@param err? any
 ---@return boolean false: it has ended
 function Goroutine:interrupt(err) end
@@ -242,7 +243,7 @@ function Chan:receiver() end
 ---@field ordered? boolean the first ready case wins, instead of any with equal chance
 
 --- Waits until one of the cases can go on, and does exactly that one. Errors: "send on closed
---- channel". Go: `select`.
+--- channel", "unknown option '...'". Go: `select`.
 ---@param cases gossamer.select
 ---@return integer|"default"|"timeout"|"canceled" i the position of the case
 ---@return any v what was received; true for a send
@@ -1036,7 +1037,8 @@ function Stream:closed() end
 ---@return integer
 function Stream:fd() end
 
---- When the calls made from now on give up ("timeout"), besides their own t. Go: `SetDeadline`.
+--- When the calls made from now on give up ("timeout"), besides their own t; once it has passed they do nothing, not even
+--- what could be done at once. Go: `SetDeadline`.
 ---@param t? number seconds from now; nil: never
 ---@param which? "r"|"w"|"rw" reading, writing or both
 function Stream:set_deadline(t, which) end

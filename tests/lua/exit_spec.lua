@@ -206,7 +206,7 @@ describe("the end of the program", function()
       gos.sleep(60)]]
     assert.are.equal(5, status)
     shows(out, "closing")
-    assert.are.equal(2, count(out, "cannot wait while the Lua state is being closed"))
+    assert.are.equal(2, count(out, "cannot wait here: main's Lua thread runs another goroutine's call"))
   end)
 
   it("lets finalizers of older objects call gossamer in vain", function()

@@ -133,6 +133,14 @@ describe("a context that had ended before", function()
     check("canceled", canceled)
     check("timeout", late)
     assert.are.same({ true, nil, "canceled" }, { gos.go(file.remove, n, canceled):join() })
+    for what, call in pairs(calls) do
+      local g = gos.go(call)
+      g:interrupt() -- before it has begun
+      local ok, r, e = g:join()
+      assert.are.same({ true, nil, "canceled" }, { ok, r, e }, what)
+      assert.are.equal("text", file.read(n), what)
+      assert.is_nil((file.stat(new)), what)
+    end
     f:set_deadline(-1)
     assert.are.same({ nil, "timeout", nil, 0 }, { f:write "other" })
     assert.are.equal("text", file.read(n))

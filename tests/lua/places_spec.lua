@@ -452,4 +452,16 @@ describe("a script", function()
     assert.is_true(contains(out, "interrupted!"), out)
     assert.is_true(contains(out, "true\n"), out)
   end)
+  it("by Ctrl-C is not lost where what main joins ends just then", function()
+    local out, status = support.script [[
+      local g = gos.go(function()
+        local kill <close> = io.popen "kill -INT $PPID" -- closed when the runtime has had time to tell main
+        local start = os.clock()
+        while os.clock() - start < 0.1 do end
+      end)
+      local ok, err = pcall(g.join, g)
+      print(ok, err)
+      print(g:join())]]
+    assert.are.same({ "false\tinterrupted!\ntrue\n", 0 }, { out, status })
+  end)
 end)

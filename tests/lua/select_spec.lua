@@ -185,6 +185,45 @@ describe("bad input", function()
     raises("cannot send nil (use gos.null)", gos.send, gos.chan())
     raises("channel expected", gos.recv, {})
     raises("ctx: context expected", gos.select, { ctx = {} })
+    raises("default: function or true expected", gos.select, { default = 1 })
+    raises("timeout: seconds expected", gos.select, { timeout = "1" })
+    raises("timeout: seconds expected", gos.select, { timeout = 0 / 0 })
+  end)
+  it("has no options but its own", function()
+    local ch = gos.chan(1)
+    ch:send "stays"
+    raises("unknown option 'timout'", gos.select, { ch, timout = 1 })
+    raises("unknown option 'Default'", gos.select, { ch, Default = true })
+    raises("unknown option 'n'", gos.select, table.pack(ch))
+    raises("unknown option '0'", gos.select, { [0] = ch })
+    raises("unknown option '1.5'", gos.select, { ch, [1.5] = ch })
+    raises("unknown option 'true'", gos.select, { ch, [true] = ch })
+    assert.are.equal(1, #ch)
+  end)
+  it("has no holes", function()
+    local ch = gos.chan(1)
+    ch:send "stays"
+    raises("case 2: channel, case or false expected, got nil", gos.select, { ch, nil, ch })
+    raises("case 1: channel, case or false expected, got nil", gos.select, { nil, ch })
+    raises("case 2: channel, case or false expected, got nil", gos.select, { [1] = ch, [3] = ch })
+    local many = {}
+    for i = 1, 100 do many[i] = ch end
+    many[50] = nil
+    raises("case 50: channel, case or false expected, got nil", gos.select, many)
+    assert.are.equal(1, #ch)
+  end)
+  it("takes cases and options from wherever the table has them", function()
+    local ch, other = gos.chan(1), gos.chan()
+    local t = { timeout = 5 }
+    for i = 20, 1, -1 do t[i] = i == 7 and ch or other end -- all of them in the table's hash part
+    t.ordered = true
+    ch:send "found"
+    assert.are.same({ 7, "found" }, { gos.select(t) })
+    t.timeout = 0.001
+    assert.are.equal("timeout", (gos.select(t)))
+    t.default = true
+    assert.are.equal("default", (gos.select(t)))
+    assert.are.equal("timeout", (gos.select(setmetatable({ ch, timeout = 0 }, { __index = { default = true } }))))
   end)
   it("a send on a closed channel raises, whatever else is ready or not", function()
     local ch = gos.chan()

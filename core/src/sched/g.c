@@ -26,7 +26,8 @@ const char *const gosi_reason_text[WAIT_REASONS] = {
 
 /* Gs come in chunks that are never freed, so that a dump can look at any of them at any time.
    Between the caches they travel in batches, so that the lock is taken once for many. */
-enum { CHUNK = 32, BATCH = GOSI_HARD ? 4 : 256, ID_BATCH = 64 };
+enum { CHUNK = GOSI_HARD ? 4 : 32, BATCH = GOSI_HARD ? 4 : 256, ID_BATCH = 64 };
+_Static_assert(CHUNK <= BATCH, "a cache that begins with more than a batch never gives one away");
 typedef struct chunk {
   struct chunk *next;
   gos_g g[CHUNK];

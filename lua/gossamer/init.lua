@@ -73,4 +73,13 @@ function gos.leaks(known)
   return left
 end
 
+-- What few programs need is loaded when it is asked for; in one step, as a table of its own must not come twice.
+setmetatable(gos, {
+  __index = function(_, name)
+    if name ~= "patterns" then return nil end
+    gos.patterns = gos.no_preempt(require, "gossamer.patterns")
+    return gos.patterns
+  end,
+})
+
 return gos

@@ -9,26 +9,11 @@ if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
   error(("gossamer is for Lua 5.4 and 5.5, not for %s"):format(jit and jit.version or _VERSION), 0)
 end
 local native = require "gossamer.native"
+local arguments = require "gossamer.arguments"
+local check, called = arguments.check, arguments.called
 
 local gos = {}
 for name, value in pairs(native) do gos[name] = value end
-
--- Argument i of a function of the library must be of that type; an error is one of its caller.
-local function check(type_, i, name, v)
-  if type(v) ~= type_ then
-    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(i, name, type_, type(v)), 3)
-  end
-end
-
--- The results of pcall(f, ...) in the function name of the library. An error about f's arguments is one of its caller;
--- which[i]: the argument of name that was f's argument i.
-local function called(name, which, ok, ...)
-  if ok then return ... end
-  local err = ...
-  local i, text = tostring(err):match "^bad argument #(%d+) to '%?' (.*)"
-  if i then error(("bad argument #%d to '%s' %s"):format(which[tonumber(i)] or 1, name, text), 3) end
-  error(err, type(err) == "string" and err:find "^spawn: " and 3 or 0)
-end
 
 require "gossamer.file" (gos, check, called)
 require "gossamer.process" (gos, check, called)
@@ -87,5 +72,14 @@ function gos.leaks(known)
   end
   return left
 end
+
+-- What few programs need is loaded when it is asked for; in one step, as a table of its own must not come twice.
+setmetatable(gos, {
+  __index = function(_, name)
+    if name ~= "patterns" then return nil end
+    gos.patterns = gos.no_preempt(require, "gossamer.patterns")
+    return gos.patterns
+  end,
+})
 
 return gos

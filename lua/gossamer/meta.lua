@@ -26,6 +26,7 @@
 ---@field net gossamer.net sockets, names and pipes
 ---@field file gossamer.filesystem files and directories
 ---@field process gossamer.processes other programs
+---@field patterns gossamer.patterns streams, pools, queues, breakers
 local gos = {}
 
 ---@class gossamer.null
@@ -1396,6 +1397,391 @@ function Process:stdout() end
 --- Our end of a pipe that was asked for.
 ---@return gossamer.Stream|nil
 function Process:stderr() end
+
+-- ---- gos.patterns -----------------------------------------------------------------------------------
+
+---@class gossamer.patterns what programs with goroutines are often made of; loaded when it is first asked for
+---@field skip gossamer.skip a function of a stage returns it to leave the value out
+local patterns = {}
+
+---@class gossamer.skip
+
+---@class gossamer.Item a value on its way through stages, with the error that it met
+---@field value any
+---@field err any nil: none so far
+
+---@class gossamer.stream
+---@field ctx? gossamer.Context ends the stream
+---@field go? fun(f: function) starts its goroutines, as of an errgroup: `function(f) grp:go(f) end`
+
+--- A stream of what a list holds, or what an iterator gives until it gives nil. A stream's channel is closed when its
+--- input or its context has ended, or its goroutines have, by an error say. Its goroutines wait until somebody receives:
+--- who leaves a stream early ends its context.
+---@param source table|fun(): any
+---@param options? gossamer.stream
+---@return gossamer.RecvChan
+function patterns.generate(source, options) end
+
+--- A stream of `f(v)` for each v of ch: n goroutines call f, and where that is more than one, results come in any order.
+--- What is `skip` is left out. An error that f raises, or returns after nil, ends the goroutine as an error. Of an
+--- item, f gets the value; its error goes on in the item, which passes the stages that follow untouched.
+---@param f fun(v: any): any, any
+---@param ch gossamer.RecvChan
+---@param n? integer 1
+---@param options? gossamer.stream
+---@return gossamer.RecvChan
+function patterns.stage(f, ch, n, options) end
+
+--- A value for stages in which errors go with the value instead of ending the goroutine.
+---@param value any
+---@param err? any
+---@return gossamer.Item
+function patterns.item(value, err) end
+
+--- n stages that share ch, each with a channel of its own.
+---@param ch gossamer.RecvChan
+---@param n integer
+---@param f fun(v: any): any, any
+---@param options? gossamer.stream
+---@return gossamer.RecvChan[]
+function patterns.fan_out(ch, n, f, options) end
+
+--- A stream of all that comes from several channels: `merge(a, b, ...)` or `merge{ a, b, ... }`, and options.
+---@param ch gossamer.RecvChan|gossamer.RecvChan[]
+---@param ... gossamer.RecvChan|gossamer.stream
+---@return gossamer.RecvChan
+function patterns.merge(ch, ...) end
+
+--- n channels, each of which gets every value: in whatever order they are ready, before the next is taken.
+---@param ch gossamer.RecvChan
+---@param n? integer 2
+---@param options? gossamer.stream
+---@return gossamer.RecvChan ... n of them
+function patterns.tee(ch, n, options) end
+
+--- A stream of what comes from the channels that come from a channel, one after the other.
+---@param channels gossamer.RecvChan of channels
+---@param options? gossamer.stream
+---@return gossamer.RecvChan
+function patterns.bridge(channels, options) end
+
+---@class gossamer.Queue receives as a channel does: `for v in q do`, `#q`; at the end of a scope (`<close>`) it is closed
+local Queue = {}
+
+--- Waits for a value.
+---@param t? gossamer.t
+---@return any v
+---@return nil|"closed"|"timeout"|"canceled" why there is no value
+function Queue:recv(t) end
+
+--- Receives if that is possible at once.
+---@return any v
+---@return nil|"empty"|"closed" why there is no value
+function Queue:try_recv() end
+
+--- Its channel, for select.
+---@return gossamer.RecvChan
+function Queue:receiver() end
+
+--- How many values it has room for.
+---@return integer
+function Queue:cap() end
+
+--- Whether it has been closed; there may be values inside.
+---@return boolean
+function Queue:closed() end
+
+--- How many values have been dropped.
+---@return integer
+function Queue:dropped() end
+
+---@class gossamer.Ring: gossamer.Queue the last values
+local Ring = {}
+
+--- A channel with room for n values that drops the oldest one when it is full.
+---@param n integer
+---@return gossamer.Ring
+function patterns.ring(n) end
+
+--- Never waits. Errors: "send on closed ring"; nil (use gos.null).
+---@param v any
+---@return true
+function Ring:send(v) end
+
+--- What is inside can still be received.
+---@return boolean true for the call that closed it
+function Ring:close() end
+
+---@class gossamer.PubSub messages by topic; at the end of a scope (`<close>`) it is closed
+local PubSub = {}
+
+---@class gossamer.Subscription: gossamer.Queue the messages of a topic
+local Subscription = {}
+
+--- Messages to all who have subscribed to their topic.
+---@return gossamer.PubSub
+function patterns.pubsub() end
+
+--- A subscription gets what is published from now on; it drops what it has no room for.
+---@param topic any not nil
+---@param cap? integer room for so many (16)
+---@return gossamer.Subscription|nil
+---@return nil|"closed" why
+function PubSub:subscribe(topic, cap) end
+
+--- Never waits.
+---@param topic any not nil
+---@param v any not nil (use gos.null)
+---@return integer|nil got so many subscriptions have it
+---@return nil|"closed" why
+function PubSub:publish(topic, v) end
+
+--- Closes all subscriptions.
+---@return boolean true for the call that closed it
+function PubSub:close() end
+
+--- What it was subscribed to.
+---@return any
+function Subscription:topic() end
+
+--- Gets no more; what is inside can still be received.
+---@return boolean true for the call that closed it
+function Subscription:close() end
+
+---@class gossamer.Jobs functions that wait for their turn; `<close>` closes it, and drains it unless an error leaves the scope
+local Jobs = {}
+
+---@class gossamer.drain
+---@field drain? boolean false: those that run are interrupted, and those that wait do not begin (true)
+
+--- Takes no more, and waits for the end of those that it has. With `drain = false` its context ends at once; a function
+--- whose wait is interrupted is expected to return. Not for one of its own functions to call.
+---@param options? gossamer.drain
+---@return true|nil
+---@return nil|"canceled" why by `interrupt()`: not all have ended
+function Jobs:close(options) end
+
+--- Ends when what runs should give up.
+---@return gossamer.Context
+function Jobs:ctx() end
+
+---@class gossamer.worker_pool
+---@field queue? integer so many may wait for their turn before `submit` waits (any number)
+---@field retry? integer further calls of a function that failed (0)
+---@field ctx? gossamer.Context ends it: those that wait do not begin
+
+---@class gossamer.WorkerPool: gossamer.Jobs
+local WorkerPool = {}
+
+--- Runs at most n functions at a time, in the order in which they come.
+---@param n integer
+---@param options? gossamer.worker_pool
+---@return gossamer.WorkerPool
+function patterns.pool(n, options) end
+
+--- A goroutine that calls `f(...)` when its turn has come; its `join` gives f's results, or `true, nil, "canceled"` where
+--- the pool's end came first. f has failed when it raises an error or returns one after nil; it is not called again after
+--- "canceled".
+---@param f function
+---@param ... any
+---@return gossamer.Goroutine|nil
+---@return nil|"closed"|"canceled"|"timeout" why the pool takes no more; "timeout": by its context's deadline
+function WorkerPool:submit(f, ...) end
+
+---@class gossamer.job_queue
+---@field handlers table<any, function> for each kind of job
+---@field workers? integer so many run at a time (4)
+---@field cap? integer so many may wait (100)
+---@field ctx? gossamer.Context ends it: those that wait do not begin
+
+---@class gossamer.job
+---@field [1] any its kind; the arguments follow
+---@field priority? number higher ones come first (0)
+---@field n? integer how many, where an argument may be nil: as `table.pack` counts, the kind too
+
+---@class gossamer.JobQueue: gossamer.Jobs
+local JobQueue = {}
+
+--- Runs jobs by their kind: higher priorities first, else in the order in which they come.
+---@param options gossamer.job_queue
+---@return gossamer.JobQueue
+function patterns.job_queue(options) end
+
+--- A goroutine that calls the kind's handler with the arguments when its turn has come. Never waits. Errors: there is no
+--- handler for it.
+---@param job any|gossamer.job its kind, or all of it
+---@param ... any the arguments that follow a kind
+---@return gossamer.Goroutine|nil
+---@return nil|"full"|"closed"|"canceled"|"timeout" why
+function JobQueue:submit(job, ...) end
+
+---@class gossamer.ResourcePool at the end of a scope (`<close>`) it is closed
+local ResourcePool = {}
+
+--- Lends what is in the list.
+---@param list any[]
+---@return gossamer.ResourcePool
+function patterns.resource_pool(list) end
+
+--- Waits until one is free.
+---@param t? gossamer.t
+---@return any item
+---@return nil|"closed"|"timeout"|"canceled" why
+function ResourcePool:acquire(t) end
+
+--- Gives one if there is one.
+---@return any item
+---@return nil|"empty"|"closed" why
+function ResourcePool:try_acquire() end
+
+--- Gives it back. Errors: it is not lent.
+---@param item any
+function ResourcePool:release(item) end
+
+--- Lends no more; wakes those who wait.
+---@return boolean true for the call that closed it
+function ResourcePool:close() end
+
+---@class gossamer.conn_pool
+---@field connect fun(t: gossamer.t|nil): any, any makes a connection, or gives nil and an error; t: what is left for it
+---@field close? fun(conn: any) closes one
+---@field size? integer at most so many at a time (10)
+---@field max_idle? number seconds without use after which one is closed
+---@field max_age? number seconds after which one is closed when it comes back
+
+---@class gossamer.ConnPool at the end of a scope (`<close>`) it is closed
+local ConnPool = {}
+
+--- Lends connections, and makes them when they are needed. Old ones are closed when the pool is used.
+---@param options gossamer.conn_pool
+---@return gossamer.ConnPool
+function patterns.conn_pool(options) end
+
+--- The connection used last, or a new one; waits while `size` are lent.
+---@param t? gossamer.t
+---@return any conn
+---@return any why "closed", "timeout", "canceled", or connect's error
+function ConnPool:get(t) end
+
+--- Gives it back. Errors: it is not lent.
+---@param conn any
+---@param broken? any true: it is closed and not lent again
+function ConnPool:put(conn, broken) end
+
+--- Closes those that are idle; the others when they are put.
+---@return boolean true for the call that closed it
+function ConnPool:close() end
+
+---@class gossamer.RoundRobin
+local RoundRobin = {}
+
+--- One after the other, and again from the first.
+---@param list any[]
+---@return gossamer.RoundRobin
+function patterns.round_robin(list) end
+
+--- The next one.
+---@return any
+function RoundRobin:next() end
+
+---@class gossamer.Weighted
+local Weighted = {}
+
+--- Items that so many may use at once as their weight says.
+---@param list {[1]: any, [2]: integer}[] pairs of an item and its weight
+---@return gossamer.Weighted
+function patterns.weighted(list) end
+
+--- The item of which the largest part is free; waits while all are full.
+---@param t? gossamer.t
+---@return any item
+---@return nil|"timeout"|"canceled" why
+function Weighted:acquire(t) end
+
+--- Ends a use. Errors: it is not acquired.
+---@param item any
+function Weighted:release(item) end
+
+---@class gossamer.TokenBucket
+local TokenBucket = {}
+
+--- A bucket that holds burst tokens, full at first, and gets rate more a second.
+---@param rate number
+---@param burst integer
+---@return gossamer.TokenBucket
+function patterns.token_bucket(rate, burst) end
+
+--- Waits for n tokens, and takes them. "timeout" at once if t would end before. Errors: more than the bucket holds.
+---@param n? integer 1
+---@param t? gossamer.t
+---@return true|nil
+---@return nil|"timeout"|"canceled" why
+function TokenBucket:take(n, t) end
+
+--- Takes n tokens if they are there.
+---@param n? integer 1
+---@return boolean
+function TokenBucket:try_take(n) end
+
+---@class gossamer.breaker
+---@field threshold? integer failures in a row that open it (5)
+---@field timeout? number seconds until an open one is tried (30)
+---@field trials? integer so many calls are let through at once then (1)
+
+---@class gossamer.Breaker
+local Breaker = {}
+
+--- Keeps calls from something that fails. Closed it lets them through; after failures in a row it is open, and lets none;
+--- when its time is up it is half-open, and lets a few try: the first success closes it, a failure opens it again.
+---@param options? gossamer.breaker
+---@return gossamer.Breaker
+function patterns.breaker(options) end
+
+--- Calls `f(...)`. A failure is an error that f raises, which is raised on, or returns after nil; but nil and "canceled" say
+--- nothing about what f calls, and do not count.
+---@param f function
+---@param ... any
+---@return any ... f's results; nil and "open": it was not called
+function Breaker:call(f, ...) end
+
+--- Whether it lets calls through.
+---@return "closed"|"open"|"half-open"
+function Breaker:state() end
+
+---@class gossamer.health_checker
+---@field checks table<any, fun(ctx: gossamer.Context): any, any> by name; ctx ends when the time is up
+---@field interval? number seconds from one run of `start()` to the next (30)
+---@field timeout? number seconds after which a check has failed (5)
+
+---@class gossamer.health
+---@field ok boolean
+---@field error any
+---@field seconds number that it has taken
+
+---@class gossamer.HealthChecker at the end of a scope (`<close>`) it is stopped
+local HealthChecker = {}
+
+--- Named functions that tell how something is. A check fails when it raises an error, returns one after nil, returns
+--- false, or takes too long; one that hangs has failed, and is not started again, until it returns.
+---@param options gossamer.health_checker
+---@return gossamer.HealthChecker
+function patterns.health_checker(options) end
+
+--- Runs all checks at once, and waits for them.
+---@return table<any, gossamer.health> results by name
+function HealthChecker:run() end
+
+--- Runs them now and at every interval, in a goroutine.
+---@return boolean started false: it was
+function HealthChecker:start() end
+
+--- Ends what `start()` began; the contexts of its checks end.
+---@return boolean stopped false: it had not been started
+function HealthChecker:stop() end
+
+--- The last results.
+---@return table<any, gossamer.health> results by name; empty before the first run
+function HealthChecker:status() end
 
 -- ---- isolates --------------------------------------------------------------------------------------
 

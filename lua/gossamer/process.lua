@@ -2,10 +2,7 @@
 --
 -- SPDX-License-Identifier: Apache-2.0
 
--- Seconds that are left of t, which began at start; a context stays one.
-local function left(gos, t, start)
-  return type(t) == "number" and math.max(t - (gos.now() - start), 0) or t
-end
+local left = require "gossamer.arguments".left
 
 -- What spawn() is told for a program whose output is collected.
 local function collected(options)
@@ -31,12 +28,12 @@ local function collect(gos, p, input, t, start)
     if stream then readers[name] = gos.go(stream.read_all, stream) end
   end
   for name, g in pairs(readers) do
-    local ok, text, message = g:join(left(gos, t, start))
+    local ok, text, message = g:join(left(t, start))
     if not ok or not text then return nil, ok and message or text end
     result[name] = text
   end
   local code
-  result.status, result.how, code = p:wait(left(gos, t, start))
+  result.status, result.how, code = p:wait(left(t, start))
   if not result.status then return nil, result.how, code end
   return result
 end

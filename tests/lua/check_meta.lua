@@ -7,6 +7,7 @@ local path = assert(package.searchpath("gossamer.meta", package.path))
 
 -- meta.lua: every function with a description before it and a line for each of its parameters.
 local annotated, documented, incomplete, doc = {}, {}, {}, {}
+local tables, fields_of = { [""] = "gos.", patterns = "patterns." }, nil -- whose fields are values of the library
 for line in io.lines(path) do
   local class, method, params = line:match "^function ([%w_.]+)[.:]([%w_]+)%((.-)%)"
   if class then
@@ -17,9 +18,9 @@ for line in io.lines(path) do
     end
   end
   local field = line:match "^%-%-%-@field ([%a_][%w_]*)"
-  local start = line:match "^%-%-%-@class gossamer$"
-  if start then annotated["in gos"] = true elseif line:match "^local " then annotated["in gos"] = nil end
-  if field and annotated["in gos"] then annotated["gos." .. field], documented["gos." .. field] = true, true end
+  local class_name = line:match "^%-%-%-@class gossamer%.?([%w_]*)"
+  if class_name then fields_of = tables[class_name] elseif line:match "^local " then fields_of = nil end
+  if field and fields_of then annotated[fields_of .. field], documented[fields_of .. field] = true, true end
   if line:match "^%-%-%-" then
     doc.text = doc.text or line:match "^%-%-%- %S" ~= nil
     local param = line:match "^%-%-%-@param ([%w_.]+)"
@@ -28,8 +29,6 @@ for line in io.lines(path) do
     doc = {}
   end
 end
-annotated["in gos"] = nil
-
 -- One object of each class; meta.lua splits the channel's methods over three names.
 local objects = {
   Goroutine = gos.go(function() end), Chan = gos.chan(), Timer = gos.timer(1), Mutex = gos.mutex(),
@@ -40,7 +39,8 @@ local objects = {
   Reservation = gos.limiter(1, 1):reserve(), Buffer = gos.buffer(1),
 }
 local bound = {}
-local parts = { net = true, file = true, process = true } -- annotated as classes of their own
+local parts = { net = true, file = true, process = true, patterns = true } -- annotated as classes of their own
+local patterns = gos.patterns -- loaded when it is asked for
 for name, value in pairs(gos) do
   bound["gos." .. name] = true
   local prefix = parts[name] and name or "gos." .. name
@@ -48,7 +48,10 @@ for name, value in pairs(gos) do
 end
 local known = {}
 -- Classes that share methods: those of the later names are annotated with the first that has them.
-local shared = { Conn = "Stream", File = "Stream", Pipe = "Stream", Listener = "Conn", Packet = "Conn" }
+local shared = {
+  Ring = "Queue", Subscription = "Queue", WorkerPool = "Jobs", JobQueue = "Jobs",
+  Conn = "Stream", File = "Stream", Pipe = "Stream", Listener = "Conn", Packet = "Conn",
+}
 local function of_shared(class, name)
   local at = class
   while at and not annotated[at .. "." .. name] do at = shared[at] end
@@ -56,6 +59,12 @@ local function of_shared(class, name)
 end
 objects.Conn, objects.Pipe = gos.net.socketpair(), gos.net.pipe()
 objects.Listener, objects.Packet = gos.net.listen("unix", "@gossamer-meta"), gos.net.socketpair "unixgram"
+objects.Ring, objects.PubSub, objects.WorkerPool = patterns.ring(1), patterns.pubsub(), patterns.pool(1)
+objects.Subscription, objects.JobQueue = objects.PubSub:subscribe "t", patterns.job_queue { handlers = {} }
+objects.ResourcePool, objects.ConnPool = patterns.resource_pool { 1 }, patterns.conn_pool { connect = print }
+objects.RoundRobin, objects.Weighted = patterns.round_robin { 1 }, patterns.weighted { { 1, 1 } }
+objects.TokenBucket, objects.Breaker = patterns.token_bucket(1, 1), patterns.breaker()
+objects.HealthChecker = patterns.health_checker { checks = {} }
 objects.File, objects.Process = gos.file.open(path), gos.process.spawn { "true" }
 for class, object in pairs(objects) do
   known[debug.getmetatable(object)] = true

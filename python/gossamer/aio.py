@@ -14,12 +14,14 @@ import functools
 import inspect
 import os
 import selectors
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast
 
 from ._gossamer import Canceled, Case, Chan, Goroutine, Mutex, _awaiting, background, go, readable, recv, select
 from ._late import internal
+from .runtime import lock_os_thread
 
 __all__ = ["awaiting", "run", "wrap"]
 
@@ -29,16 +31,22 @@ _T = TypeVar("_T")
 
 class _Selector(selectors.EpollSelector):
     """Parks the loop's goroutine where epoll_wait() would block its thread. While no file but the loop's own
-    pipe is watched only this program can wake it: it waits for a channel then, so that a deadlock is seen."""
+    pipe is watched only this program can wake it: it waits for a channel then, so that a deadlock is seen.
+    Greenlets, in which SQLAlchemy for one runs what its coroutines call, belong to a thread: where there may be
+    some the loop stays on its own."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._stays = False
         self._ready = readable(self.fileno())
         self._called: Chan[None] = Chan(1)
         self._woken = recv(self._called)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout > 0:
+            if not self._stays and "greenlet" in sys.modules:
+                self._stays = True
+                lock_os_thread()
             select(self._woken if len(self.get_map()) == 1 else self._ready, timeout=timeout)
         return super().select(0)
 

@@ -529,6 +529,32 @@ def test_awaiting_a_cancelled_task():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("greenlets", [False, True])
+def test_shared_loop_keeps_its_thread_for_greenlets(program, greenlets):
+    r = program(
+        f"""
+        import asyncio, sys, threading, time
+        from gossamer import aio, go, sleep
+        if {greenlets}:
+            sys.modules["greenlet"] = sys
+        async def threads():
+            used = set()
+            for _ in range(100):
+                used.add(threading.get_native_id())
+                await asyncio.sleep(0.001)
+            return used
+        aio.run(asyncio.sleep(0))
+        loop = go(aio.run, threads())
+        while loop.status != "dead":  # blocks on one thread after the other, which the rest leave
+            time.sleep(0.0015)
+            sleep(0.0001)
+        print(len(loop.join()))
+        """
+    )
+    assert r.code == 0 and r.err == "", r
+    assert int(r.out) == 1 or not greenlets, r
+
+
 def test_at_exit(program):
     r = program(
         """

@@ -374,6 +374,27 @@ def sqlalchemy():
         engine.dispose()
 
 
+def sqlalchemy_async():
+    import asyncio
+
+    import sqlalchemy as sa
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async def work(n):
+        engine = create_async_engine("sqlite+aiosqlite://")
+        async with engine.begin() as db:
+            await db.execute(sa.text("create table t (n)"))
+            for i in range(5):
+                await db.execute(sa.text("insert into t values (:i)"), {"i": i})
+                await go(time.sleep, 0.001)
+            answer = (await db.execute(sa.text("select sum(n) from t"))).scalar()
+        await engine.dispose()
+        return answer
+
+    assert _together(lambda n: asyncio.run(work(n))) == [10] * N
+    assert _together(lambda n: aio.run(work(n))) == [10] * N
+
+
 def duckdb():
     import duckdb
 

@@ -93,12 +93,16 @@ static void is_tied(void *arg) {
   stays();
   host.tied = NULL;
 }
+static void fresh_channel(void) {
+  gos_chan_release(c);
+  c = gos_realm_chan(host.realm, sizeof(long), 0);
+}
 TEST_RAW(tied) {
   start();
   is_tied(NULL);
-  c = gos_realm_chan(host.realm, sizeof(long), 0);
+  fresh_channel();
   finish(go(is_tied, NULL));
-  c = gos_realm_chan(host.realm, sizeof(long), 0);
+  fresh_channel();
   finish(go(locks_and_stays, NULL)); /* its thread is free again */
 }
 /* Its end lets go of the thread. */

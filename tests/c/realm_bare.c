@@ -193,7 +193,7 @@ TEST_RAW(closed_as_a_woken_thread_comes) {
   host_state *s = host_release(); /* blocks without a word: another thread takes over */
   while (!ran) sched_yield();
   host_attach(&host, s);
-  finish(g); /* main is back on its own thread, the other one sleeps */
+  finish(g);                /* main is back on its own thread, the other one sleeps */
   CHECK(host.threads >= 2); /* on a slow machine one more was sent */
   close_at_the_door();
 }

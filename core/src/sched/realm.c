@@ -366,8 +366,11 @@ static void do_tasks(gos_realm *r, gosi_m *m) {
   if (task & M_DEADLOCK) report_deadlock(r);
   if (task & M_KICK) gosi_store(&r->kicking, 0u);
   if ((task & M_KICK) || (r->host.pending && r->host.pending(r->host.u))) kick_main(r, GOS_AGAIN);
-  /* The owner sleeps, there is work, and this thread is awake: no need to wake the other. */
-  if (r->owner != m && gosi_load(&r->idle) && has_work(r)) gosi_store(&r->owner, m);
+  /* The owner sleeps, there is work, and this thread is awake: no need to wake the other. (Taking what was given would
+     leave that goroutine to a thread that waits for the host's lock, and main might never let that go: it yields to an
+     empty queue.) */
+  uint32_t idle = gosi_load(&r->idle);
+  if (r->owner != m && idle && idle != REALM_GIVEN && has_work(r)) gosi_store(&r->owner, m);
   if (r->owner == m) gosi_store_seq(&r->idle, (uint32_t)REALM_BUSY);
 }
 
@@ -474,7 +477,7 @@ static void realm_sleep(gos_realm *r, gosi_m *m) {
 static void give_queue(gos_realm *r, gosi_m *to, gos_g *g) {
   to->next_g = g;
   gosi_store(&r->owner, to);
-  gosi_store_seq(&r->idle, (uint32_t)REALM_WAKING);
+  gosi_store_seq(&r->idle, (uint32_t)REALM_GIVEN);
 }
 
 /* Gives the queue to the home thread, to run main there. False: it is not asleep any more. */

@@ -6,7 +6,8 @@
 
 #include "sched/sched.h"
 
-enum { REALM_BUSY, REALM_IDLE, REALM_WAKING };
+/* GIVEN: the owner has a goroutine in hand and is on its way, so nobody takes the queue in its place. */
+enum { REALM_BUSY, REALM_IDLE, REALM_WAKING, REALM_GIVEN };
 /* Of closed. An ended one keeps its place in the list of all, which is read without a lock, until a new
    realm takes it over. */
 enum { REALM_OPEN, REALM_CLOSED, REALM_ENDED };

@@ -82,9 +82,10 @@ long compat_threads(PyInterpreterState *interp);
 /* The innermost and the outermost run of the interpreter's loop, by addresses in their frames on the C stack; NULL: none
    runs. Who Python code was called by in C, and what that called, is between them. */
 void compat_loops(PyThreadState *ts, char **inner, char **outer);
+/* Before the first compat_where(): finds out where this package is. -1 with an exception. */
+int compat_where_init(void);
 /* The innermost Python code being run by ts that is not of this package, and its position in it; NULL: none.
    Borrowed. */
-int compat_where_init(void);
 PyCodeObject *compat_where(PyThreadState *ts, int *lasti);
 /* Runs the handlers of arrived signals; -1 with an exception. Main goroutine only. */
 int compat_run_signals(void);

@@ -44,11 +44,16 @@ local function got(kind, v)
   return narrow and narrow[2] == type(v) and tostring(v) or type(v)
 end
 
+--- Argument i of the function name is wrong. The functions below end with a call of it: no level more.
+function arguments.refuse(i, name, text, ...)
+  error(("bad argument #%d to '%s' (%s)"):format(i, name, text:format(...)), 3)
+end
+
+local refuse = arguments.refuse
+
 --- Argument i of the function name must be of that type or kind.
 function arguments.check(kind, i, name, v)
-  if not fits(kind, v) then
-    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(i, name, kind, got(kind, v)), 3)
-  end
+  if not fits(kind, v) then return refuse(i, name, "%s expected, got %s", kind, got(kind, v)) end
 end
 
 --- The same of one that may be left out.
@@ -56,25 +61,18 @@ function arguments.optional(kind, i, name, v)
   if v ~= nil then return arguments.check(kind, i, name, v) end -- a tail call: no level more
 end
 
---- An argument that is wrong for another reason.
-function arguments.refuse(i, name, text, ...)
-  error(("bad argument #%d to '%s' (%s)"):format(i, name, text:format(...)), 3)
-end
-
 --- Argument i must be a table of known options, or nil; known: a kind for each, with "!" one that must be given.
 --- Gives the table.
 function arguments.options(known, i, name, options)
   if options == nil then options = {} end
-  if type(options) ~= "table" then
-    error(("bad argument #%d to '%s' (table expected, got %s)"):format(i, name, type(options)), 3)
-  end
+  if type(options) ~= "table" then return refuse(i, name, "table expected, got %s", type(options)) end
   for option in pairs(options) do
-    if not known[option] then error(("bad argument #%d to '%s' (unknown option '%s')"):format(i, name, option), 3) end
+    if not known[option] then return refuse(i, name, "unknown option '%s'", option) end
   end
   for option, kind in pairs(known) do
     local v, wanted = options[option], kind:gsub("!", "")
     if (v ~= nil or wanted ~= kind) and not fits(wanted, v) then
-      error(("bad argument #%d to '%s' (%s: %s expected, got %s)"):format(i, name, option, wanted, got(wanted, v)), 3)
+      return refuse(i, name, "%s: %s expected, got %s", option, wanted, got(wanted, v))
     end
   end
   return options
@@ -85,7 +83,7 @@ function arguments.functions(i, name, option, list)
   local copy = {}
   for key, f in pairs(list) do
     if type(f) ~= "function" then
-      error(("bad argument #%d to '%s' (%s: '%s': function expected, got %s)"):format(i, name, option, key, type(f)), 3)
+      return refuse(i, name, "%s: '%s': function expected, got %s", option, key, type(f))
     end
     copy[key] = f
   end

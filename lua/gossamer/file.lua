@@ -2,7 +2,10 @@
 --
 -- SPDX-License-Identifier: Apache-2.0
 
-return function(gos, check, called)
+local arguments = require "gossamer.arguments"
+local check, called = arguments.check, arguments.called
+
+return function(gos)
   local file = gos.file
 
   function file.read(path, t)

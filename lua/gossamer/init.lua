@@ -10,13 +10,13 @@ if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
 end
 local native = require "gossamer.native"
 local arguments = require "gossamer.arguments"
-local check, called = arguments.check, arguments.called
+local check = arguments.check
 
 local gos = {}
 for name, value in pairs(native) do gos[name] = value end
 
-require "gossamer.file" (gos, check, called)
-require "gossamer.process" (gos, check, called)
+require "gossamer.file"(gos)
+require "gossamer.process"(gos)
 
 local deferred = {
   __name = "gossamer.deferred",
@@ -55,7 +55,7 @@ function gos.leaks(known)
   local expected = { [gos.goid()] = true, [main:id()] = true }
   for i, g in ipairs(known or {}) do
     local ok, id = pcall(main.id, g)
-    if not ok then error(("bad argument #1 to 'leaks' (element %d: goroutine expected, got %s)"):format(i, type(g)), 2) end
+    if not ok then arguments.refuse(1, "leaks", "element %d: goroutine expected, got %s", i, type(g)) end
     expected[id] = true
   end
   local left

@@ -2,7 +2,8 @@
 --
 -- SPDX-License-Identifier: Apache-2.0
 
-local left = require "gossamer.arguments".left
+local arguments = require "gossamer.arguments"
+local check, called, left = arguments.check, arguments.called, arguments.left
 
 -- What spawn() is told for a program whose output is collected.
 local function collected(options)
@@ -38,7 +39,7 @@ local function collect(gos, p, input, t, start)
   return result
 end
 
-return function(gos, check, called)
+return function(gos)
   function gos.process.run(options, t)
     check("table", 1, "run", options)
     local ok, refused = called("run", { 1, 2 }, pcall(gos.sleep, 0, t)) -- a context that has ended starts nothing

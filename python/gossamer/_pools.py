@@ -307,12 +307,15 @@ class ConnPool(Closing, Generic[_T]):
         with self._lock:
             if self._closed:
                 raise ChanClosed("the ConnPool is closed")
-            old = [c for c in self._idle if self._expired(c)]
-            self._idle = [c for c in self._idle if c not in old]
-            c = self._idle.pop() if self._idle else None
+            kept: list[_Conn] = []
+            old: list[_Conn] = []
+            for c in self._idle:
+                (old if self._expired(c) else kept).append(c)
+            self._idle = kept
+            last = kept.pop() if kept else None
         for o in old:
             self._end(o.conn)
-        return c
+        return last
 
     def close(self) -> None:
         """Ends the idle ones now, the others when they come back."""

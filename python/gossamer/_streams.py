@@ -6,6 +6,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from . import atomic
@@ -58,15 +59,15 @@ def _fill(outs: Sequence[Chan[Any]], works: Sequence[Callable[[], None]], ctx: C
             ended(len(works) - started)
 
 
+def _send_all(values: Iterable[_T], out: Chan[_T]) -> None:
+    for v in values:
+        out.send(v)
+
+
 def generate(values: Iterable[_T], *, ctx: Context | None = None, go: _Start = go) -> RecvChan[_T]:
     """A channel of values, each taken when there is a receiver for it."""
     out: Chan[_T] = Chan()
-
-    def work() -> None:
-        for v in values:
-            out.send(v)
-
-    _fill([out], [work], ctx, go)
+    _fill([out], [partial(_send_all, values, out)], ctx, go)
     return out.receiver()
 
 
@@ -113,15 +114,7 @@ def fan_out(
 def merge(*chs: RecvChan[_T], ctx: Context | None = None, go: _Start = go) -> RecvChan[_T]:
     """What comes from any of chs, as it comes; closed when all of them are."""
     out: Chan[_T] = Chan()
-
-    def copier(ch: RecvChan[_T]) -> Callable[[], None]:
-        def work() -> None:
-            for v in ch:
-                out.send(v)
-
-        return work
-
-    _fill([out], [copier(ch) for ch in chs], ctx, go)
+    _fill([out], [partial(_send_all, ch, out) for ch in chs], ctx, go)
     return out.receiver()
 
 
@@ -149,8 +142,7 @@ def bridge(chs: RecvChan[RecvChan[_T]], *, ctx: Context | None = None, go: _Star
 
     def work() -> None:
         for ch in chs:
-            for v in ch:
-                out.send(v)
+            _send_all(ch, out)
 
     _fill([out], [work], ctx, go)
     return out.receiver()

@@ -92,14 +92,16 @@ local function apply(f, v)
   return v.err ~= nil and v or next_item(v, pcall(f, v.value))
 end
 
--- A worker of a stage.
-local function worker(f, ch, out)
-  return function(ctx)
+-- n goroutines that call f on what comes from ch. Gives their output.
+local function workers(name, n, f, ch, options)
+  local out = gos.chan()
+  run(name, n, { out }, options, function(ctx)
     for v in values(ch, ctx) do
       local made = apply(f, v)
       if made ~= streams.skip and not out:send(made, ctx) then return end
     end
-  end
+  end)
+  return out:receiver()
 end
 
 function streams.stage(f, ch, n, options)
@@ -107,9 +109,7 @@ function streams.stage(f, ch, n, options)
   check("channel", 2, "stage", ch)
   optional("positive integer", 3, "stage", n)
   options = arguments.options(known, 4, "stage", options)
-  local out = gos.chan()
-  run("stage", n or 1, { out }, options, worker(f, ch, out))
-  return out:receiver()
+  return workers("stage", n or 1, f, ch, options)
 end
 
 function streams.fan_out(ch, n, f, options)
@@ -118,11 +118,7 @@ function streams.fan_out(ch, n, f, options)
   check("function", 3, "fan_out", f)
   options = arguments.options(known, 4, "fan_out", options)
   local receivers = {}
-  for i = 1, n do
-    local out = gos.chan()
-    receivers[i] = out:receiver()
-    run("fan_out", 1, { out }, options, worker(f, ch, out))
-  end
+  for i = 1, n do receivers[i] = workers("fan_out", 1, f, ch, options) end
   return receivers
 end
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 from gossamer import Chan, Ticker, aio, errgroup, go, runtime, sleep
@@ -51,6 +52,11 @@ def _web(handler=_Hello):
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         serving.join()
+
+
+def _fetch(port, n):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/{n}") as answer:
+        return answer.read().decode()
 
 
 def _port():
@@ -142,7 +148,6 @@ def aiohttp():
 
 def flask():
     import logging
-    import urllib.request
 
     import flask
     import werkzeug.serving
@@ -161,8 +166,7 @@ def flask():
     serving = go(server.serve_forever)
 
     def get(n):
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/{n}") as answer:
-            return answer.read().decode()
+        return _fetch(server.server_port, n)
 
     assert _together(get) == [f"hello {n} {n} /{n}" for n in range(N)]
     server.shutdown()
@@ -171,8 +175,6 @@ def flask():
 
 
 def waitress():
-    import urllib.request
-
     import waitress
 
     def app(environ, start):
@@ -184,8 +186,7 @@ def waitress():
     serving = go(server.run)
 
     def get(n):
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.effective_port}/{n}") as answer:
-            return answer.read().decode()
+        return _fetch(server.effective_port, n)
 
     assert _together(get) == [f"/{n}" for n in range(N)]
     server.close()

@@ -44,7 +44,8 @@ local function got(kind, v)
   return narrow and narrow[2] == type(v) and tostring(v) or type(v)
 end
 
---- Argument i of the function name is wrong. The functions below end with a call of it: no level more.
+--- Argument i of the function name is wrong. check() ends with a tail call of it, no level more; a return inside `for` is
+--- none, so the errors there are raised in place.
 function arguments.refuse(i, name, text, ...)
   error(("bad argument #%d to '%s' (%s)"):format(i, name, text:format(...)), 3)
 end
@@ -67,12 +68,12 @@ function arguments.options(known, i, name, options)
   if options == nil then options = {} end
   if type(options) ~= "table" then return refuse(i, name, "table expected, got %s", type(options)) end
   for option in pairs(options) do
-    if not known[option] then return refuse(i, name, "unknown option '%s'", option) end
+    if not known[option] then error(("bad argument #%d to '%s' (unknown option '%s')"):format(i, name, option), 3) end
   end
   for option, kind in pairs(known) do
     local v, wanted = options[option], kind:gsub("!", "")
     if (v ~= nil or wanted ~= kind) and not fits(wanted, v) then
-      return refuse(i, name, "%s: %s expected, got %s", option, wanted, got(wanted, v))
+      error(("bad argument #%d to '%s' (%s: %s expected, got %s)"):format(i, name, option, wanted, got(wanted, v)), 3)
     end
   end
   return options
@@ -83,7 +84,7 @@ function arguments.functions(i, name, option, list)
   local copy = {}
   for key, f in pairs(list) do
     if type(f) ~= "function" then
-      return refuse(i, name, "%s: '%s': function expected, got %s", option, key, type(f))
+      error(("bad argument #%d to '%s' (%s: '%s': function expected, got %s)"):format(i, name, option, key, type(f)), 3)
     end
     copy[key] = f
   end

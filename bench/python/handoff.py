@@ -36,7 +36,10 @@ def blocked():
     time.sleep(BLOCK)
 
 
-def blocked_socket(pair=socket.socketpair()):
+pair = socket.socketpair()
+
+
+def blocked_socket():
     pair[0].settimeout(BLOCK)
     try:
         pair[0].recv(1)

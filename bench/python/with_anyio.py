@@ -4,6 +4,7 @@ from urllib.request import urlopen
 
 import anyio
 import anyio.to_thread
+
 from bench import SlowServer
 
 SCALE = {"pingpong": 0.5, "stream": 0.5, "buffered": 0.5, "fan": 0.5, "pipeline": 0.5, "spawn_join": 0.5}

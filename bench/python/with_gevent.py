@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import gevent
-from bench import Echo, SlowServer
 from gevent.lock import Semaphore
 from gevent.queue import Channel, Queue
+
+from bench import Echo, SlowServer
 
 SCALE = {"select_8": 0.5}
 

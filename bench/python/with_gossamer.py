@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from urllib.request import urlopen
 
-from bench import Echo, SlowServer
 from gossamer import Chan, go, readable, recv, select, sleep
 from gossamer.sync import Mutex, WaitGroup
+
+from bench import Echo, SlowServer
 
 SCALE = {
     "pingpong": 20, "stream": 20, "buffered": 10, "spawn_join": 10, "select_2": 10, "select_8": 20,

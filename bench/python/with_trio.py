@@ -3,6 +3,7 @@ from urllib.request import urlopen
 
 import trio
 import trio.testing
+
 from bench import Echo, SlowServer
 
 SCALE = {"pingpong": 0.5, "stream": 0.5, "buffered": 0.5, "select_2": 0.1, "select_8": 0.1, "fan": 0.5, "pipeline": 0.5}

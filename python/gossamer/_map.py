@@ -15,7 +15,7 @@ _none: Any = object()
 
 
 class _Items(ItemsView[_K, _V]):
-    def __init__(self, of: "Map[_K, _V]") -> None:
+    def __init__(self, of: Map[_K, _V]) -> None:
         super().__init__(of)
         self._of = of
 
@@ -24,7 +24,7 @@ class _Items(ItemsView[_K, _V]):
 
 
 class _Values(ValuesView[_V]):
-    def __init__(self, of: "Map[Any, _V]") -> None:
+    def __init__(self, of: Map[Any, _V]) -> None:
         super().__init__(of)
         self._of = of
 

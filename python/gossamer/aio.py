@@ -19,7 +19,19 @@ import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar, cast
 
-from ._gossamer import Canceled, Case, Chan, Goroutine, Mutex, _awaiting, background, go, readable, recv, select
+from ._gossamer import (
+    Canceled,
+    Case,
+    Chan,
+    Goroutine,
+    Mutex,
+    _awaiting,
+    background,
+    go,
+    readable,
+    recv,
+    select,
+)
 from ._late import internal
 from .runtime import lock_os_thread
 

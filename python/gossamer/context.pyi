@@ -2,6 +2,7 @@
 from ._gossamer import Canceled as Canceled
 from ._gossamer import Context as Context
 from ._gossamer import DeadlineExceeded as DeadlineExceeded
+from ._gossamer import _context_after_func as after_func
 from ._gossamer import background as background
 from ._gossamer import current as current
 from ._gossamer import merge as merge
@@ -12,7 +13,6 @@ from ._gossamer import with_grace as with_grace
 from ._gossamer import with_timeout as with_timeout
 from ._gossamer import with_value as with_value
 from ._gossamer import without_cancel as without_cancel
-from ._gossamer import _context_after_func as after_func
 
 __all__ = [
     "Canceled",

@@ -15,13 +15,12 @@ import re
 import sys
 from typing import Any
 
-from ._gossamer import Goroutine, _abi, _native_go
+from ._gossamer import Goroutine, _abi, _native_go, _native_struct
 from ._gossamer import _native_buffer as buffer
 from ._gossamer import _native_float32 as float32
 from ._gossamer import _native_float64 as float64
 from ._gossamer import _native_int32 as int32
 from ._gossamer import _native_int64 as int64
-from ._gossamer import _native_struct
 from ._gossamer import _native_uint32 as uint32
 from ._gossamer import _native_uint64 as uint64
 from ._gossamer import _NativeChan as Chan

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from contextlib import AbstractContextManager
-from types import FrameType
 from traceback import StackSummary
+from types import FrameType
 from typing import Any, NamedTuple
 
 from ._gossamer import Goroutine

@@ -112,7 +112,7 @@ describe("a copy", function()
         file == here.file and file.read ~= nil
     end, gos.net.dial, gos.atomic.int))
     assert.are.same({ "127.0.0.1" }, select(2, gos.isolate(gos.net.lookup, "127.0.0.1"):join()))
-    assert.is_true(there(function(net) return net.dial == require "gossamer".net.dial end, gos.net))
+    assert.is_true(there(function(part) return part.dial == require "gossamer".net.dial end, gos.net))
   end)
   it("of a table in a module, with values of its own, is a copy", function()
     package.loaded["only.here"] = { options = { print = print, level = 3 } }
@@ -122,11 +122,12 @@ describe("a copy", function()
     assert.are.same({ 3, true }, { level, same })
   end)
   it("of a part of a module needs it there", function()
-    package.loaded["string"].only_here, package.loaded["string"].parts = string.gmatch("a", "a"), { gos.go }
-    local it_, part = string.only_here, string.parts
+    local module = package.loaded["string"]
+    module.only_here, module.parts = string.gmatch("a", "a"), { gos.go }
+    local it_, part = module.only_here, module.parts
     local _, no_function = gos.isolate(it_):join()
     local _, no_part = gos.isolate(function() return part end):join()
-    string.only_here, string.parts = nil, nil
+    module.only_here, module.parts = nil, nil
     assert.is_true(contains(no_function, "cannot receive: no such function here: string.only_here"), no_function)
     assert.is_true(contains(no_part, "cannot receive: there is no string.parts here"), no_part)
   end)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gossamer
 import pytest
-from gossamer import Canceled, Chan, ChanClosed, _backend, after_func, context, go, recv, select, send, sleep
+from gossamer import Canceled, Chan, ChanClosed, after_func, context, go, recv, select, send, sleep
 from gossamer.sync import Cond, Mutex, WaitGroup
 
 CFFI = gossamer.backend == "cffi"

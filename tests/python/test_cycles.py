@@ -5,7 +5,6 @@ import sys
 import weakref
 
 import pytest
-
 from gossamer import Chan, after_func, atomic, context, errgroup, go, recv, select, send, singleflight, sync
 
 

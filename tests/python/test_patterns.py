@@ -6,7 +6,20 @@ import logging as stdlib_logging
 import threading
 
 import pytest
-from gossamer import Canceled, Chan, ChanClosed, Error, WouldBlock, context, errgroup, go, logging, patterns, select, sleep
+from gossamer import (
+    Canceled,
+    Chan,
+    ChanClosed,
+    Error,
+    WouldBlock,
+    context,
+    errgroup,
+    go,
+    logging,
+    patterns,
+    select,
+    sleep,
+)
 from gossamer import recv as receives
 from gossamer.patterns import (
     SKIP,
@@ -179,7 +192,9 @@ def test_pubsub():
 
 
 # ---- pools ---------------------------------------------------------------------------------------------------
-def counting(most, inside, lock=threading.Lock()):
+def counting(most, inside):
+    lock = threading.Lock()
+
     def work():
         with lock:
             inside[0] += 1
@@ -194,7 +209,8 @@ def counting(most, inside, lock=threading.Lock()):
 def test_pool_runs_so_many_at_once():
     most, inside = [0], [0]
     with Pool(3) as pool:
-        gs = [pool.submit(counting(most, inside)) for _ in range(20)]
+        work = counting(most, inside)
+        gs = [pool.submit(work) for _ in range(20)]
     assert all(error_of(g) is None for g in gs) and most == [3]
     with pytest.raises(Error, match="the Pool is closed"):
         pool.submit(int)

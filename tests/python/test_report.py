@@ -105,11 +105,13 @@ def test_joined_while_it_dies(hooked, parked):
 
 
 def test_asked_to_end(hooked, parked):
-    for exc in (None, SystemExit):
+    def interrupted(*exc):
         g = parked(nil_chan.recv)
-        g.interrupt(*([exc] if exc else []))
+        g.interrupt(*exc)
         until(lambda: g.status == "dead")
-        del g
+
+    interrupted()
+    interrupted(SystemExit)
 
     def leaves():
         raise SystemExit(3)
@@ -117,10 +119,7 @@ def test_asked_to_end(hooked, parked):
     go(leaves).done.recv_ok()
     gc.collect()
     assert not hooked
-    g = parked(nil_chan.recv)
-    g.interrupt(DeadlineExceeded)
-    until(lambda: g.status == "dead")
-    del g
+    interrupted(DeadlineExceeded)
     assert len(hooked) == 1
 
 

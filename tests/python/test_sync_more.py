@@ -334,10 +334,8 @@ def test_map_operations_are_one_step_even_if_keys_wait():
 def test_map_load_or_store_has_one_winner():
     for _ in range(20):
         m = Map()
-        got = []
-        gs = [go(lambda i=i: got.append(m.load_or_store(Parking(1), i))) for i in range(10)]
-        for g in gs:
-            g.join()
+        gs = [go(m.load_or_store, Parking(1), i) for i in range(10)]
+        got = [g.join() for g in gs]
         assert len({v for v, _ in got}) == 1 and sum(not loaded for _, loaded in got) == 1
 
 

@@ -5,7 +5,6 @@ Nothing waits for time to pass: a goroutine proves that it runs by answering on 
 # SPDX-License-Identifier: Apache-2.0
 
 import cProfile
-import faulthandler
 import json
 import os
 import pstats

@@ -21,7 +21,7 @@ from types import GenericAlias, MappingProxyType
 
 from .chan import NOTHING, RecvChan, new_core, view
 from .core import CLOSED, FOREVER, NULL, OK, ffi, lib
-from .errors import Canceled, Deadlock, DeadlineExceeded, NoCopy, final
+from .errors import Canceled, DeadlineExceeded, Deadlock, NoCopy, final
 from .report import report_exception
 from .wait import Call, ambient, deadline_of, failed, here, obeyed, running, wait
 

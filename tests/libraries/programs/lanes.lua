@@ -5,7 +5,6 @@ if lanes.configure then lanes = lanes.configure { with_timers = false } end
 return {
   library = "Lanes", version = lanes.ABOUT and lanes.ABOUT.version, what = "lanes beside goroutines, a linda between them, gossamer inside a lane",
   run = function(t)
-    local gos = t.gos
     local linda = lanes.linda()
     local lane = lanes.gen("*", function(n)
       local sum = 0

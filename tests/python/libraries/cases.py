@@ -8,6 +8,7 @@ for a process that does not end. The last line of the output is the ticker's wor
 
 import contextlib
 import http.server
+import logging
 import os
 import socket
 import subprocess
@@ -147,8 +148,6 @@ def aiohttp():
 
 
 def flask():
-    import logging
-
     import flask
     import werkzeug.serving
 
@@ -182,6 +181,7 @@ def waitress():
         start("200 OK", [("Content-Type", "text/plain")])
         return [go(environ["PATH_INFO"].encode).join()]
 
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns when all of its threads are at work
     server = waitress.create_server(app, host="127.0.0.1", port=0, threads=3)
     serving = go(server.run)
 
@@ -189,6 +189,7 @@ def waitress():
         return _fetch(server.effective_port, n)
 
     assert _together(get) == [f"/{n}" for n in range(N)]
+    server.task_dispatcher.shutdown()  # its threads still use what close() closes
     server.close()
     serving.join()
 
@@ -337,9 +338,10 @@ def paramiko():
         here, there = socket.socketpair()
         server = paramiko.Transport(there)
         server.add_server_key(key)
-        server.start_server(server=Server())
+        serving = go(server.start_server, server=Server())  # it waits for the client
         client = paramiko.Transport(here)
         client.start_client(timeout=30)
+        serving.join()
         client.auth_password("user", "secret")
         channel = client.open_session()
         channel.exec_command(f"say {n}")
@@ -404,7 +406,7 @@ def duckdb():
             db.create_function(
                 "later", lambda x: (time.sleep(0.001), sleep(0), x + n)[2], ["BIGINT"], "BIGINT"
             )
-            return db.sql("select sum(later(i)) from range(10) t(i)").fetchone()[0]
+            return db.sql("select sum(later(i)) from range(10) t(i)").fetchall()[0][0]
 
     assert _together(work) == [45 + 10 * n for n in range(N)]
 
@@ -800,7 +802,7 @@ def psutil():
     import psutil
 
     def work(n):
-        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as p:
+        with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as p:
             process = psutil.Process(p.pid)
             assert process.is_running() and process.ppid() == os.getpid()
             p.stdin.close()

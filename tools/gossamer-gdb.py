@@ -67,7 +67,7 @@ def symbol(name):
 
 def layout():
     """{"g.id": offset, ...}: a table the library carries."""
-    at, entry = symbol("gosi_debug_layout"), {}
+    at, entry = symbol("gos_debug_layout"), {}
     while True:
         name, value = struct.unpack("<24sQ", read(at, 32))
         name = name.rstrip(b"\0").decode()

@@ -112,7 +112,7 @@ def names(pid: int, at: Mapping) -> Names:
                     continue  # another one has taken its place
                 with mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
                     return _functions(data)
-        except (OSError, ValueError, struct.error, Refused):
+        except (OSError, ValueError, IndexError, OverflowError, struct.error, Refused):
             continue
     return []
 

@@ -46,6 +46,8 @@ class Memory:
         self.pid = pid
         try:
             maps = Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape")
+            if not maps:
+                raise Refused(f"process {pid} has no memory: it has ended, or is the kernel's")
             self._fd = os.open(f"/proc/{pid}/mem", os.O_RDONLY | os.O_CLOEXEC)
         except (FileNotFoundError, ProcessLookupError):
             raise Refused(_absent(pid)) from None
@@ -55,9 +57,6 @@ class Memory:
         self.mappings = [
             Mapping(int(m[1], 16), int(m[2], 16), int(m[3], 16), int(m[4]), m[5]) for m in found if m is not None
         ]
-        if not self.mappings:
-            os.close(self._fd)
-            raise Refused(f"process {pid} has no memory: it has ended, or is the kernel's")
 
     def __enter__(self) -> Memory:
         return self

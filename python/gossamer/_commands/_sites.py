@@ -15,7 +15,7 @@ _TEXT = 1 << 16  # characters of a path or a name; bytes of a table of lines
 
 def read_layout(memory: Memory, at: int) -> Layout:
     """A gos_layout[] as a dictionary."""
-    found = {}
+    found: Layout = {}
     for i in range(_LINES):
         name = memory.read(at + 32 * i, 24).partition(b"\0")[0]
         if not name:

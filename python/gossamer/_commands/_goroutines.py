@@ -201,7 +201,7 @@ class _Reader:
         words = text.decode(errors="replace").split("\0")
         if words.pop() or len(words) % 2:
             raise Changed("labels")
-        return dict(zip(words[::2], words[1::2], strict=True))
+        return dict(zip(words[::2], words[1::2]))
 
     # ---- where it was started
     def realm(self, at: int) -> tuple[str, PythonSites | LuaSites | None]:

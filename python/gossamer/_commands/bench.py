@@ -79,7 +79,7 @@ def measure(work: Work, rounds: int) -> tuple[float, float]:
 
     ours_n, theirs_n = _enough(work.ours), _enough(theirs)
     pairs = [(work.ours(ours_n), theirs(theirs_n)) for _ in range(rounds)]
-    ours_ns, theirs_ns = zip(*pairs, strict=True)
+    ours_ns, theirs_ns = zip(*pairs)
     return statistics.median(ours_ns), statistics.median(theirs_ns)
 
 

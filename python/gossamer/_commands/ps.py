@@ -67,10 +67,10 @@ def _folded(found: list[Goroutine]) -> list[list[str]]:
 def _table(rows: list[list[str]]) -> str:
     """The first column to the right, as ps does; the last one as long as it is."""
     rows = [[_plain(cell) or "-" for cell in row] for row in rows]
-    first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    first, *widths = (max(map(len, column)) for column in zip(*rows))
     widths[-1] = 0
     return "\n".join(
-        f"{row[0]:>{first}}  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row[1:], widths, strict=True))
+        f"{row[0]:>{first}}  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row[1:], widths))
         for row in rows
     )
 

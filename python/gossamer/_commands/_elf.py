@@ -53,8 +53,10 @@ class Image:
     def _segments(self, head: bytes) -> Iterator[tuple[int, int]]:
         (start,) = struct.unpack_from("<Q", head, 32)
         size, count = struct.unpack_from("<HH", head, 54)
+        if not 56 <= size <= _PAGE or count > _PAGE // 56:
+            raise Changed(self.mapping.path)
         table = self.memory.read(self.mapping.lo + start, size * count)
-        for i in range(count if size >= 56 else 0):
+        for i in range(count):
             kind, _, _, address = struct.unpack_from("<IIQQ", table, i * size)
             yield kind, address
 

@@ -22,7 +22,6 @@ __all__ = ["Goroutine", "goroutines"]
 
 _SYMBOL = "gos_debug_layout"
 _TRIES = 50  # for a goroutine that changes each time
-_CHUNKS = 1 << 24
 _LABELS = 1 << 16  # bytes
 _SITES: dict[str, type[PythonSites] | type[LuaSites]] = {"Python": PythonSites, "lua": LuaSites}
 
@@ -107,27 +106,25 @@ class _Reader:
 
     def __init__(self, memory: Memory, o: Layout) -> None:
         self.memory, self.o = memory, o
-        self.sane(1 <= o["chunk.count"] <= 1 << 16 and 64 <= o["g.size"] <= 1 << 16 and o["reason.count"] <= 256)
+        if not (1 <= o["chunk.count"] <= 4096 and 64 <= o["g.size"] <= 4096 and o["reason.count"] <= 256):
+            raise Changed("layout")
         pointers = memory.read(o["reasons"], 8 * o["reason.count"])
-        self.reasons = [memory.text(p, 64).decode() if p else "" for (p,) in struct.iter_unpack("<Q", pointers)]
+        self.reasons = [memory.text(p, 64).decode(errors="replace") if p else "" for (p,) in struct.iter_unpack("<Q", pointers)]
         self.slabs = list(self._slabs())
         self.realms: dict[int, tuple[str, PythonSites | LuaSites | None]] = {}
         self.c_sites = CSites(memory)
         self.statuses = {o[f"status.{word}"]: word for word in ("free", "runnable", "running", "waiting", "dead")}
         self.now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) if _same_clock(memory.pid) else None
 
-    @staticmethod
-    def sane(true: bool) -> None:
-        if not true:
-            raise Changed("layout")
-
     def __iter__(self) -> Iterator[Goroutine]:
         """Their memory comes in chunks, which the library never gives back; new ones are put first."""
         o = self.o
         at, size = self.memory.number(o["chunks"]), o["chunk.g"] + o["chunk.count"] * o["g.size"]
-        for _ in range(_CHUNKS):
-            if not at:
-                return
+        seen = set()
+        while at:
+            if at in seen:
+                raise Changed("chunks")
+            seen.add(at)
             chunk = self.memory.read(at, size)
             for i in range(o["chunk.count"]):
                 start = o["chunk.g"] + i * o["g.size"]
@@ -135,7 +132,6 @@ class _Reader:
                 if g:
                     yield g
             (at,) = struct.unpack_from("<Q", chunk, o["chunk.next"])
-        raise Changed("chunks")
 
     # ---- one goroutine
     def settled(self, at: int, block: bytes) -> Goroutine | None:

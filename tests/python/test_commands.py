@@ -28,9 +28,10 @@ CPYTHON = platform.python_implementation() == "CPython"
 ROOT = pathlib.Path(__file__).parents[2]
 LIMIT = 60
 # Where Yama restricts who may look at whom, the targets permit it to anybody; that outlives the exec.
-PERMITS = "import ctypes, os, sys; ctypes.CDLL(None).prctl(0x59616d61, ctypes.c_long(-1), 0, 0, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+AS = "import ctypes, os, sys; ctypes.CDLL(None).prctl({}, 0, 0, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+PERMITS = AS.format("0x59616d61, ctypes.c_long(-1)")
 # Likewise: a process without the right to look at others, whoever it runs as.
-POWERLESS = "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 19, 0, 0, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+POWERLESS = AS.format("24, 19")
 
 needs_c_backend = pytest.mark.skipif(not CPYTHON, reason="a target with the C extension")
 needs_compiler = pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler")
@@ -64,6 +65,7 @@ class Target:
         self.process.wait()
 
 
+WAITS = "print('ready', flush=True); input()"
 SETTLED = """
 import sys
 from gossamer import *
@@ -281,7 +283,9 @@ def test_main_waits_and_timers():
         context.after_func(ctx, ch.recv)
         ctx.cancel()
         def tell():
-            while any(g.status != "waiting" for g in runtime.goroutines() if g.name != "tells") or runtime.num_goroutine() < 4:
+            def settled():
+                return all(g.status == "waiting" for g in runtime.goroutines() if g.name != "tells")
+            while runtime.num_goroutine() < 4 or not settled():
                 runtime.gosched()
             print("ready", flush=True)
             sys.stdin.read()
@@ -291,14 +295,15 @@ def test_main_waits_and_timers():
         told = rows(target.pid)
     assert told[0] == "1  (main)  chan receive  -  -"
     sites = [g.rpartition(" at ")[2] for g in told[1:]]
-    assert sorted(sites) == ["<string>:14 in <module>", "<string>:16 in <module>", "<string>:23 in <module>"]
+    assert sorted(sites) == ["<string>:14 in <module>", "<string>:16 in <module>", "<string>:25 in <module>"]
 
 
 @needs_c_backend
 def test_names_from_anywhere(tmp_path):
     """Paths, functions and names with letters of any width; what a terminal would obey is spelled out."""
     script = tmp_path / "päth λ 𝄞.py"
-    script.write_text(SETTLED + 'ch = Chan()\ng = go.using(name="a\\x1b[31m\\nb")(ch.recv)\nready(g)\n', encoding="utf-8")
+    named = 'ch = Chan()\ng = go.using(name="a\\x1b[31m\\nb")(ch.recv)\nready(g)\n'
+    script.write_text(SETTLED + named, encoding="utf-8")
     with Target(sys.executable, script, env={"GOSSAMER_BACKEND": "c"}) as target:
         assert rows(target.pid)[1] == f"2  a\\x1b[31m\\nb  chan receive  -  by 1 at {script}:12 in <module>"
 
@@ -472,8 +477,8 @@ def test_c(parked_c, folder):
     with Target(parked_c) as target:
         matches(rows(target.pid), r"main\+0x[0-9a-f]+")
     stripped = folder / "stripped"
-    shutil.copy(parked_c, stripped)
-    compiler("-O1", "-s", f"-I{gossamer.get_include()}", folder / "parked.c", "-o", stripped, *linked(gossamer.get_library()))
+    include, library = f"-I{gossamer.get_include()}", linked(gossamer.get_library())
+    compiler("-O1", "-s", include, folder / "parked.c", "-o", stripped, *library)
     with Target(stripped) as target:
         matches(rows(target.pid), r"stripped\+0x[0-9a-f]+")
 
@@ -518,7 +523,7 @@ def test_no_such_process():
 
 
 def test_it_ends_meanwhile():
-    with Target(sys.executable, "-c", "print('ready', flush=True); input()") as target, _memory.Memory(target.pid) as memory:
+    with Target(sys.executable, "-c", WAITS) as target, _memory.Memory(target.pid) as memory:
         assert memory.alive()
         at = memory.mappings[0].lo
         assert len(memory.read(at, 8)) == 8
@@ -541,19 +546,19 @@ def test_memory_that_is_not_there():
 
 
 def test_without_gossamer():
-    with Target(sys.executable, "-c", "print('ready', flush=True); input()") as target:
+    with Target(sys.executable, "-c", WAITS) as target:
         assert refused("ps", target.pid) == f"process {target.pid} has no gossamer: no libgossamer.so is loaded there"
 
 
 @needs_c_backend
 def test_not_used_yet():
-    with Target(sys.executable, "-c", "import gossamer; print('ready', flush=True); input()") as target:
+    with Target(sys.executable, "-c", "import gossamer; " + WAITS, env={"GOSSAMER_BACKEND": "c"}) as target:
         reason = "has no goroutines: gossamer is loaded there, and was not used yet"
         assert refused("ps", target.pid) == f"process {target.pid} {reason}"
 
 
 def test_not_permitted():
-    with Target(sys.executable, "-c", "import ctypes; ctypes.CDLL(None).prctl(4, 0); print('ready', flush=True); input()") as target:
+    with Target(sys.executable, "-c", "import ctypes; ctypes.CDLL(None).prctl(4, 0); " + WAITS) as target:
         said = refused("ps", target.pid, before=(sys.executable, "-c", POWERLESS))
     assert said.startswith(f"not permitted to read process {target.pid}: it takes root, or its user")
     assert "ptrace" in said.lower()
@@ -568,7 +573,7 @@ def test_advice(monkeypatch, scope, advice):
     assert advice in _memory._forbidden(7)
 
 
-LOADS = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); print('ready', flush=True); input()"
+LOADS = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); " + WAITS
 
 
 def loads(library):
@@ -579,7 +584,8 @@ def loads(library):
 def test_other_versions(folder):
     """A library from before the table, and one whose table is another."""
     old, new = folder / "old" / "libgossamer.so.0", folder / "new" / "libgossamer-1234.so.9"
-    for path, text in ((old, "int gos_dump;"), (new, 'const struct { char name[24]; unsigned long v; } gos_debug_layout[2] = {{"g.id", 8}};')):
+    table = 'const struct { char name[24]; unsigned long v; } gos_debug_layout[2] = {{"g.id", 8}};'
+    for path, text in ((old, "int gos_dump;"), (new, table)):
         path.parent.mkdir()
         path.with_suffix(".c").write_text(text)
         compiler("-shared", "-fPIC", path.with_suffix(".c"), "-o", path)
@@ -589,7 +595,8 @@ def test_other_versions(folder):
         )
     with loads(new) as target:
         said = refused("ps", target.pid)
-    assert re.fullmatch(rf"the libgossamer of process {target.pid} is another version: its layout lacks '\w+(\.\w+)?'", said)
+    version = rf"the libgossamer of process {target.pid} is another version: its layout lacks '\w+(\.\w+)?'"
+    assert re.fullmatch(version, said)
 
 
 MAPS = """
@@ -634,8 +641,9 @@ def test_nobody_reads(parked_c):
     os.close(r)
     with Target(parked_c) as target:
         done = subprocess.run(
-            [sys.executable, "-m", "gossamer", "ps", str(target.pid)], stdout=w, stderr=subprocess.PIPE, text=True, check=False
-        )
+            [sys.executable, "-m", "gossamer", "ps", str(target.pid)],
+            stdout=w, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
     os.close(w)
     assert (done.returncode, done.stderr) == (0, "")
 

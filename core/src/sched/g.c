@@ -247,7 +247,7 @@ void gosi_g_after_fork(void) { free_lock.word = 0; }
 #define AT(name, type, field)                                                                                          \
   { name, offsetof(type, field) }
 #define ADDRESS(name, of)                                                                                              \
-  { name, (uintptr_t)&(of) }
+  { name, (uintptr_t) & (of) }
 const gos_layout gos_debug_layout[] = {
     ADDRESS("chunks", gosi_g_chunks),
     ADDRESS("reasons", gosi_reason_text),

@@ -1,7 +1,7 @@
 """ELF: symbols of a file that another process has in its memory.
 
-A symbol that is exported is found in that memory, where the dynamic linker needs it too: whatever has become of the file,
-whether it was stripped, and whatever root directory the process has. Other names stand in the file alone.
+A symbol that is exported is found in that memory, where the dynamic linker needs it too: whatever has become of the
+file, whether it was stripped, and whatever root directory the process has. Other names stand in the file alone.
 """
 # SPDX-License-Identifier: Apache-2.0
 

@@ -1,8 +1,7 @@
 """The goroutines of a running process, read from its memory: what gos_dump() would tell, and nothing of it is asked.
 
-The library says by gos_debug_layout where everything is, so this serves other builds of it as well. It knows when it cannot
-tell. Goroutines come and go meanwhile: each one is read until it was the same before and after, and all of them are not a
-picture of one moment.
+The library says by gos_debug_layout where everything is, so this serves other builds of it as well. Goroutines come and
+go meanwhile: each one is read until it was the same before and after, and all of them are not a picture of one moment.
 """
 # SPDX-License-Identifier: Apache-2.0
 
@@ -109,12 +108,15 @@ class _Reader:
         if not (1 <= o["chunk.count"] <= 4096 and 64 <= o["g.size"] <= 4096 and o["reason.count"] <= 256):
             raise Changed("layout")
         pointers = memory.read(o["reasons"], 8 * o["reason.count"])
-        self.reasons = [memory.text(p, 64).decode(errors="replace") if p else "" for (p,) in struct.iter_unpack("<Q", pointers)]
+        self.reasons = [self.text(p) if p else "" for (p,) in struct.iter_unpack("<Q", pointers)]
         self.slabs = list(self._slabs())
         self.realms: dict[int, tuple[str, PythonSites | LuaSites | None]] = {}
         self.c_sites = CSites(memory)
         self.statuses = {o[f"status.{word}"]: word for word in ("free", "runnable", "running", "waiting", "dead")}
         self.now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) if _same_clock(memory.pid) else None
+
+    def text(self, at: int) -> str:
+        return self.memory.text(at, 64).decode(errors="replace")
 
     def __iter__(self) -> Iterator[Goroutine]:
         """Their memory comes in chunks, which the library never gives back; new ones are put first."""
@@ -206,7 +208,7 @@ class _Reader:
             return "", None
         if at not in self.realms:
             o, read = self.o, self.memory
-            language = read.text(read.number(at + o["realm.language"]), 64).decode(errors="replace")
+            language = self.text(read.number(at + o["realm.language"]))
             layout, kind = read.number(at + o["realm.layout"]), _SITES.get(language)
             open_ = not read.small(at + o["realm.closed"])
             self.realms[at] = language, kind(read, read_layout(read, layout)) if kind and layout and open_ else None

@@ -36,8 +36,8 @@ class Work(NamedTuple):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Nanoseconds an operation, the median of some rounds, and asyncio's for the same where the standard library has a "
-        "counterpart. Read the ratios: absolute figures are the machine's, and those of its other work."
+        "Nanoseconds an operation, the median of some rounds, and asyncio's for the same. Read the ratios: absolute "
+        "figures are the machine's, and depend on what else it does."
     )
     parser.add_argument("--only", metavar="NAME", choices=[w.name for w in WORK], help=", ".join(w.name for w in WORK))
     parser.add_argument("--rounds", metavar="N", type=_positive, default=_ROUNDS, help=f"{_ROUNDS} if not given")

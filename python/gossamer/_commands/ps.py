@@ -19,12 +19,13 @@ _MINUTE = 60
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Lists the goroutines of a running process, Python, Lua or C: number, name, what each does or waits for and for how "
-        "many minutes, its labels, and where it was started. The process is not stopped, and nothing is asked of it."
+        "Lists the goroutines of a running process, Python, Lua or C: number, name, what each does or waits for and "
+        "for how many minutes, its labels, and where it was started. The process is not stopped, and nothing is "
+        "asked of it."
     )
     parser.add_argument("pid", metavar="PID", type=_pid)
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--fold", action="store_true", help="one line, with their number, for those that differ in nothing else")
+    form.add_argument("--fold", action="store_true", help="one line, with their count, for those that are alike")
     form.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -60,8 +61,10 @@ def _folded(found: list[Goroutine]) -> list[list[str]]:
         same = _name(g), _state(g, None), _labels(g), _created(g)
         count[same] += 1
         longest[same] = max(longest.get(same, g), g, key=lambda g: g.waited or 0)
-    rows = [[str(n), same[0], _state(longest[same], longest[same].waited), *same[2:]] for same, n in count.most_common()]
-    return [["COUNT", "NAME", "STATE", "LABELS", "CREATED"], *rows]
+    rows = [["COUNT", "NAME", "STATE", "LABELS", "CREATED"]]
+    for same, n in count.most_common():
+        rows.append([str(n), same[0], _state(longest[same], longest[same].waited), *same[2:]])
+    return rows
 
 
 def _table(rows: list[list[str]]) -> str:

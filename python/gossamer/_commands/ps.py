@@ -55,8 +55,8 @@ def _lines(found: list[Goroutine]) -> list[list[str]]:
 
 def _folded(found: list[Goroutine]) -> list[list[str]]:
     """The most frequent first; of a number of waits the longest."""
-    count: Counter[tuple[str, ...]] = Counter()
-    longest: dict[tuple[str, ...], Goroutine] = {}
+    count: Counter[tuple[str, str, str, str]] = Counter()
+    longest: dict[tuple[str, str, str, str], Goroutine] = {}
     for g in found:
         same = _name(g), _state(g, None), _labels(g), _created(g)
         count[same] += 1

@@ -7,7 +7,7 @@
     (gdb) goroutine 7 info locals    a command in its innermost frame; "frame 3" picks another first
     (gdb) goroutine all bt
 
-The library must not be stripped; it needs no debug information. amd64 and arm64.
+The library needs no debug information; stripped, its own functions have no names. amd64 and arm64.
 """
 
 import contextlib
@@ -62,12 +62,12 @@ def symbol(name):
     try:
         return int(gdb.parse_and_eval(f"(long)&{name}"))
     except gdb.error:
-        raise gdb.GdbError(f"no symbol {name}: is libgossamer.so loaded, and not stripped?") from None
+        raise gdb.GdbError(f"no symbol {name}: is libgossamer.so loaded?") from None
 
 
 def layout():
-    """{"g.id": offset, ...}: a table the library carries."""
-    at, entry = symbol("gosi_debug_layout"), {}
+    """{"g.id": offset, ...}: the table gos_debug_layout, see gossamer/host.h."""
+    at, entry = symbol("gos_debug_layout"), {}
     while True:
         name, value = struct.unpack("<24sQ", read(at, 32))
         name = name.rstrip(b"\0").decode()
@@ -89,8 +89,8 @@ def where(pc):
 # ---- goroutines ---------------------------------------------------------------
 def ice_of(fiber, o):
     """Where the bytes of a frozen stack are kept: see core/src/stack/freeze.h. 0: it is not frozen."""
-    slab = symbol("gosi_slabs")
-    for _ in range(number(symbol("gosi_nslabs"), 4)):
+    slab = o["slabs"]
+    for _ in range(number(o["nslabs"], 4)):
         lo, hi, cells = (number(slab + o[f"slab.{n}"]) for n in ("lo", "hi", "cells"))
         if lo <= fiber < hi:
             cell = number(cells + 8 * ((fiber - lo) >> number(slab + o["slab.cls"], 4))) if cells else 0
@@ -120,8 +120,7 @@ class Goroutine:
         self.labels = self.read_labels(number(extra + o["extra.labels"]), o) if extra else {}
         self.state = STATES[self.status] if self.status < len(STATES) else "?"
         if self.status == WAITING:
-            reasons = symbol("gosi_reason_text")
-            self.state = string(number(reasons + 8 * self.reason)) or "waiting"
+            self.state = string(number(o["reasons"] + 8 * self.reason)) or "waiting"
         if self.flags & LOCKED:
             self.state += ", locked to thread"
         if self.ice:
@@ -164,7 +163,7 @@ class Goroutine:
 def goroutines():
     o = layout()
     found = []
-    chunk = number(symbol("gosi_g_chunks"))
+    chunk = number(o["chunks"])
     while chunk:
         for i in range(o["chunk.count"]):
             at = chunk + o["chunk.g"] + i * o["g.size"]

@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <stddef.h>
 #include <stdio.h>
 
 #include "message.h"
@@ -26,6 +27,14 @@ static void site(void *u, void *arg, char *buf, size_t n) {
   buf[0] = 0;
   if (a && a->line) snprintf(buf, n, "%s:%d", a->src, a->line);
 }
+
+/* The same for ps, which reads it from outside. */
+static const gos_layout layout[] = {
+    {"arg.line", offsetof(struct gl_arg, line)},
+    {"arg.src", offsetof(struct gl_arg, src)},
+    {"arg.src_size", LUA_IDSIZE},
+    {"", 0},
+};
 
 static int alone(void *u) { /* no other thread can reach a Lua state */
   (void)u;
@@ -73,7 +82,8 @@ static gos_realm *new_realm(struct gl *S, int *err) {
                                    .pending = pending,
                                    .alone = alone,
                                    .start_failed = start_failed,
-                                   .site = site},
+                                   .site = site,
+                                   .layout = layout},
                        err);
 }
 

@@ -233,6 +233,14 @@ struct unstarted {
 };
 void go_unstarted(struct unstarted *u, PyObject *owner, PyObject *fn);
 void go_site(PyObject *g, char *buf, size_t n);
+/* Where an object that is a goroutine's argument keeps what go_site_of() is given. */
+struct site_at {
+  PyTypeObject **type;
+  size_t code, lasti;
+};
+extern const struct site_at go_site_at, timer_site_at, after_func_site_at;
+/* layout.c: the way there, for those outside the process. */
+const gos_layout *layout_table(void);
 /* The exception type that interrupt() wants raised in the running goroutine: borrowed, or NULL. */
 PyObject *go_interrupt_type(void);
 /* A copy of the creator's context for a new goroutine; *context NULL when it is empty. */

@@ -564,6 +564,7 @@ void after_func_start_failed(PyObject *o) {
   go_unstarted(&a->unstarted, o, a->fn);
 }
 
+const struct site_at after_func_site_at = {&AfterFunc_type, offsetof(after, code), offsetof(after, lasti)};
 void after_func_site(PyObject *o, char *buf, size_t n) { go_site_of(((after *)o)->code, ((after *)o)->lasti, buf, n); }
 
 /* The caller's contextvars, without its ambient context: that has perhaps ended when they are used. */

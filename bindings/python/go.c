@@ -167,6 +167,7 @@ void go_site_of(PyObject *code, int lasti, char *buf, size_t n) {
   PyErr_Restore(type, value, tb);
 }
 
+const struct site_at go_site_at = {&Goroutine_type, offsetof(goroutine, code), offsetof(goroutine, lasti)};
 void go_site(PyObject *o, char *buf, size_t n) { go_site_of(((goroutine *)o)->code, ((goroutine *)o)->lasti, buf, n); }
 
 /* Once. */
@@ -374,6 +375,17 @@ static void run(goroutine *g, struct state *st) {
 
 static void entry(void *arg) { run(arg, realm_state()); }
 
+/* With labels that it did not inherit: the core's dumps have them too. Not those that no text can be made of. */
+static void labelled_entry(void *arg) {
+  PyObject *key, *value;
+  Py_ssize_t i = 0;
+  while (PyDict_Next(((goroutine *)arg)->labels, &i, &key, &value)) {
+    const char *k = PyUnicode_AsUTF8(key), *v = k ? PyUnicode_AsUTF8(value) : NULL;
+    if (!v || gos_set_label(k, v) != GOS_OK) PyErr_Clear();
+  }
+  entry(arg);
+}
+
 /* Called from within the scheduler, where a goroutine is half asleep: no Python code may run, so nothing is created and
    nothing freed (either may run the collector). The rest comes with who asks, or with the next go(). */
 void go_start_failed(PyObject *o) {
@@ -462,7 +474,7 @@ static PyObject *spawn(const struct options *o, PyObject *fn, PyObject *const *a
   if (o && o->name && !(name = PyUnicode_AsUTF8(o->name))) goto fail;
   list_add(&live, g);
   Py_INCREF(g); /* the scheduler's */
-  int e = gos_realm_go(realm, name, o ? o->stack : 0, entry, g, &g->h);
+  int e = gos_realm_go(realm, name, o ? o->stack : 0, o && o->labels ? labelled_entry : entry, g, &g->h);
   if (LIKELY(e == GOS_OK)) return (PyObject *)g;
   list_remove(g);
   Py_DECREF(g);

@@ -226,6 +226,7 @@ static int start_here(void) {
       .start_failed = host_start_failed,
       .site = host_site,
       .tied = moves ? host_tied : NULL,
+      .layout = layout_table(),
   };
   PyThreadState *ts = PyThreadState_Get();
   rt.first = (struct state){.kind = MAIN, .ts = ts, .root = ts, .identity = identity_real()};

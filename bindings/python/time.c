@@ -255,6 +255,7 @@ void timer_start_failed(PyObject *o) {
   go_unstarted(&t->unstarted, o, t->fn);
 }
 
+const struct site_at timer_site_at = {&Timer_type, offsetof(timer, code), offsetof(timer, lasti)};
 void timer_site(PyObject *o, char *buf, size_t n) { go_site_of(((timer *)o)->code, ((timer *)o)->lasti, buf, n); }
 
 static PyObject *time_after_func(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {

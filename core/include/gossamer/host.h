@@ -29,6 +29,16 @@ extern "C" {
 
 typedef struct gos_realm gos_realm;
 
+/* A table that tells those who look at this process from outside (python -m gossamer ps, a debugger) where in its memory
+   they find what: one line an offset, size, constant or address. The last one's name is "". */
+typedef struct gos_layout {
+  char name[24];
+  uint64_t value;
+} gos_layout;
+/* The library's own: the goroutines, and what is known of each. Here for its symbol, which stays when the library is
+   stripped. Names and their meaning are those of the tools that come with it. */
+extern const gos_layout gos_debug_layout[];
+
 enum {
   GOS_HOST_PINNED = 1 /* the realm never leaves its home thread (Lua): no hand-off */
 };
@@ -72,6 +82,8 @@ typedef struct gos_host {
   /* [lock] The running goroutine, with this state, is about to wait. Is there code on its stack that has left something
      with the thread? Then it is locked to the thread for this wait. Not asked for one that is locked; not for pinned realms. */
   int (*tied)(void *u, void *state);
+  /* How to read from outside what site() would tell, in the language's own words; it stays for ever. NULL: nobody can. */
+  const gos_layout *layout;
 } gos_host;
 
 /* [lock] Makes the calling thread the realm's home thread and its main goroutine. It may have been that of

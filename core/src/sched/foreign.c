@@ -57,6 +57,7 @@ static bool count(int d, int limit) {
   return may;
 }
 static void adopt(gosi_m *m) {
+  gosi_store(&m->tid, gosi_os_tid());
   gosi_tls_m = m;
   pthread_setspecific(key, m);
 }

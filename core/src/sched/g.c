@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
+#include "sched/realm.h"
 #include "sched/sched.h"
 #include "stack/slab.h"
 
@@ -242,14 +243,25 @@ void gosi_g_finish(gosi_m *m, gosi_gcache *c, gos_g *g) {
 
 void gosi_g_after_fork(void) { free_lock.word = 0; }
 
-/* Where tools/gossamer-gdb.py finds what, in a library without debug information. */
+/* Names and values: see gos_debug_layout. Offsets in bytes, sizes, constants, and addresses. */
 #define AT(name, type, field)                                                                                          \
   { name, offsetof(type, field) }
-extern const struct gosi_debug_entry {
-  char name[24];
-  uint64_t value;
-} gosi_debug_layout[];
-__attribute__((used)) const struct gosi_debug_entry gosi_debug_layout[] = {
+#define ADDRESS(name, of)                                                                                              \
+  { name, (uintptr_t) & (of) }
+const gos_layout gos_debug_layout[] = {
+    ADDRESS("chunks", gosi_g_chunks),
+    ADDRESS("reasons", gosi_reason_text),
+    ADDRESS("slabs", gosi_slabs),
+    ADDRESS("nslabs", gosi_nslabs),
+    {"reason.count", WAIT_REASONS},
+    {"status.free", G_FREE},
+    {"status.runnable", G_RUNNABLE},
+    {"status.running", G_RUNNING},
+    {"status.waiting", G_WAITING},
+    {"status.dead", G_DEAD},
+    {"flag.main", GF_MAIN},
+    {"flag.foreign", GF_FOREIGN},
+    {"flag.locked", GF_LOCKED},
     {"chunk.count", CHUNK},
     AT("chunk.next", chunk, next),
     AT("chunk.g", chunk, g),
@@ -260,10 +272,17 @@ __attribute__((used)) const struct gosi_debug_entry gosi_debug_layout[] = {
     AT("g.reason", gos_g, reason),
     AT("g.flags", gos_g, flags),
     AT("g.sp", gos_g, ctx.sp),
+    AT("g.m", gos_g, m),
+    AT("g.arg", gos_g, arg),
+    AT("g.since", gos_g, since),
     AT("g.site", gos_g, site),
     AT("g.realm", gos_g, realm),
     AT("g.fiber", gos_g, fiber),
     AT("g.extra", gos_g, extra),
+    AT("m.tid", gosi_m, tid),
+    AT("realm.language", gos_realm, host.language),
+    AT("realm.layout", gos_realm, host.layout),
+    AT("realm.closed", gos_realm, closed),
     AT("fiber.lo", gosi_fiber, lo),
     AT("fiber.top", gosi_fiber, top),
     {"slab.size", sizeof(gosi_slab)},
@@ -272,6 +291,7 @@ __attribute__((used)) const struct gosi_debug_entry gosi_debug_layout[] = {
     AT("slab.cls", gosi_slab, cls),
     AT("slab.cells", gosi_slab, cells),
     AT("ice.bytes", gosi_ice, bytes),
+    {"extra.name_size", sizeof(((gosi_extra *)0)->name)},
     AT("extra.name", gosi_extra, name),
     AT("extra.labels", gosi_extra, labels),
     AT("labels.n", gosi_labels, n),

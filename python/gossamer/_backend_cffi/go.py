@@ -322,6 +322,14 @@ def _without_own_frames(tb):
     return tb
 
 
+def _describe(g):
+    """The thread's name and labels in the core, for those who look from outside."""
+    if g._name:
+        lib.gos_set_name(g._name.encode(errors="replace"))
+    for key, value in g._labels.items():
+        lib.gos_set_label(key.encode(errors="replace"), value.encode(errors="replace"))
+
+
 def _run(box):
     try:
         g = box.pop()
@@ -329,6 +337,7 @@ def _run(box):
         return
     here.g = g
     g._thread = threading.get_ident()
+    _describe(g)
     g._begin_wait(None)
     fn, args, kwargs, vars = g._call
     g._call = None

@@ -107,6 +107,33 @@ TEST(labels_are_inherited) {
   for (int i = 0; i < 100; i++) finish(spawn(unlabelled, NULL)); /* no trace on a G used again */
 }
 
+static void orphan(void *arg) {
+  CHECK_IS(info(gos_self()).labels, "");
+  CHECK_EQ(info(gos_self()).creator, 0);
+  gos_chan_send(arg, NULL);
+}
+static void yields(void *arg) {
+  while (gos_chan_recv_dl(arg, NULL, GOS_NOW) == GOS_WOULDBLOCK) gos_gosched();
+}
+TEST(what_a_timer_starts_inherits_nothing) {
+  gos_chan *ran = gos_chan_make(0, 0), *stop = gos_chan_make(0, 0);
+  CHECK_EQ(gos_set_label("job", "7"), GOS_OK);
+  gos_g *g = spawn(yields, stop); /* it looks at the timers now and then, and so does who waits */
+  for (int i = 0; i < 20; i++) {
+    gos_timer *t = gos_after_func(100000, orphan, ran);
+    gos_ctx *x = gos_with_timeout(NULL, 100000);
+    CHECK_EQ(gos_ctx_after_func(x, orphan, ran, NULL), GOS_OK);
+    CHECK_EQ(gos_chan_recv(ran, NULL), GOS_OK);
+    CHECK_EQ(gos_chan_recv(ran, NULL), GOS_OK);
+    gos_timer_free(t);
+    gos_ctx_release(x);
+  }
+  gos_chan_close(stop);
+  finish(g);
+  gos_chan_release(ran);
+  gos_chan_release(stop);
+}
+
 static void relabels(void *arg) {
   char v[32];
   for (long i = 0; i < scaled(3000); i++) {

@@ -3,6 +3,8 @@
 #include "asm/switch.h"
 #include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include "os/os.h"
 
 #if GOSI_TSAN
@@ -11,10 +13,23 @@
 static _Thread_local bool held;
 static _Thread_local sigset_t mask; /* before */
 
-static NO_SANITIZE NOINLINE void hold_signals(void) {
-  sigset_t all, was;
+/* now: NULL for all signals. */
+#if GOSI_NOSYNC
+/* libc's functions would be seen to write to a stack that another goroutine had before. */
+static NO_SANITIZE void set_mask(const sigset_t *now, sigset_t *was) {
+  uint64_t all = ~UINT64_C(0);
+  syscall(SYS_rt_sigprocmask, SIG_SETMASK, now ? (const void *)now : &all, was, sizeof all);
+}
+#else
+static NO_SANITIZE void set_mask(const sigset_t *now, sigset_t *was) {
+  sigset_t all;
   sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &was);
+  pthread_sigmask(SIG_SETMASK, now ? now : &all, was);
+}
+#endif
+static NO_SANITIZE NOINLINE void hold_signals(void) {
+  sigset_t was;
+  set_mask(NULL, &was);
   if (!held) mask = was;
   held = true;
 }
@@ -22,7 +37,7 @@ static NO_SANITIZE NOINLINE void hold_signals(void) {
 static NO_SANITIZE NOINLINE void let_signals(void) {
   if (!held) return;
   held = false;
-  pthread_sigmask(SIG_SETMASK, &mask, NULL);
+  set_mask(&mask, NULL);
 }
 #endif
 

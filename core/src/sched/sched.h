@@ -360,7 +360,7 @@ ALWAYS_INLINE gosi_m *gosi_enter_fast(void) {
 }
 /* Is this a thread's first call, without the memory that takes? gosi_enter() would wait for it, and give up the
    process after some seconds: a call that can say so asks before. */
-ALWAYS_INLINE bool gosi_cannot_enter(void) { return unlikely(!gosi_tls_m) && gosi_attach_fails(); }
+SCHED_INLINE bool gosi_cannot_enter(void) { return unlikely(!gosi_tls_m) && gosi_attach_fails(); }
 SCHED_INLINE void gosi_leave_m(gosi_m *m) {
 #if GOSI_TSAN
   gosi_store_seq(&m->in_rt, (uint32_t)M_LEFT);

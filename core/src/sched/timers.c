@@ -245,12 +245,15 @@ bool gosi_timers_run(gosi_m *m, gosi_timers *ts, gos_ns now) {
     gosi_guard_drop(&ts->lock);
     *tail = NULL;
     if (ready) gosi_ready_list(m, ready);
+    gos_g *parks = m->cur; /* it happens to look at the timers: what they start is not its child */
+    m->cur = NULL;
     for (int i = 0; i < n; i++) {
       gosi_hb_after(call[i].t);
       call[i].t->fire(m, call[i].t, call[i].seq, now);
       gosi_hb_before(call[i].t);
       gosi_sub(&call[i].t->firing, 1);
     }
+    m->cur = parks;
   }
   return any;
 }

@@ -74,7 +74,7 @@ typedef struct gos_config {
   int maxprocs;                            /* 0: the GOMAXPROCS variable, else the CPUs this process may use */
   int maxthreads;                          /* 0: 10,000, as Go */
   size_t stack;                            /* bytes of address space for a goroutine's stack; 0: 64 KiB */
-  uint64_t seed;                           /* of select's and the scheduler's choices; 0: from the system */
+  uint64_t seed;                           /* of the choices of select and the scheduler; 0: GOSSAMER_SEED, or none */
   unsigned flags;                          /* GOS_DUMP_ON_SIGQUIT or 0 */
   void (*on_panic)(const char *report);    /* NULL: print the report, exit 2 */
   void (*on_deadlock)(const char *report); /* NULL: print the report, exit 2; else main's wait gives GOS_DEADLOCK, and

@@ -89,7 +89,8 @@ typedef struct gos_go_options {
 
 /* gos_config.flags. SIGQUIT (Ctrl-\) prints every goroutine and exits 2, as Go does without asking. The variable
    GOSSAMER_SIGQUIT=1 asks for it too. GOSSAMER_DEBUG=schedtrace=MS prints a line of figures every MS
-   milliseconds, with scheddetail=1 the processors and goroutines as well. Set-uid programs ignore both. */
+   milliseconds, with scheddetail=1 the processors and goroutines as well. GOSSAMER_SEED=N: see gos_config.seed. Set-uid
+   programs ignore all three. */
 enum { GOS_DUMP_ON_SIGQUIT = 1, GOS_FREEZE = 2 };
 /* GOS_FREEZE, or GOSSAMER_FREEZE=1 in the environment: a C goroutine that has waited for a second is frozen. Its stack
    shrinks to the bytes that live, and comes back, at the same place, before it runs or when anybody touches it.

@@ -77,8 +77,8 @@ static PyObject *race_instruction(PyObject *self, PyObject *const *args, Py_ssiz
 }
 
 /* ---- the monitor's question ------------------------------------------------------------------------------------ */
-/* A thread that only waits for a CPU, or writes to a pipe, must not lose its goroutines to another one: the switches would
-   come elsewhere the next time. So there is no hurry. */
+/* A thread that only waits for a CPU, or writes to a pipe, must not lose its goroutines to another one: the switches
+   would come elsewhere the next time. So there is no hurry. */
 enum { BLOCKED = 20 * 1000 * 1000, COMPUTES = 1000 * 1000 * 1000 };
 static bool thread_blocked(void) {
   char path[64], line[256] = "", *p;
@@ -97,7 +97,7 @@ bool race_stuck(bool gil_free, gos_ns age) {
   return age >= COMPUTES; /* code that is not watched waits for others, in a loop */
 }
 
-/* ---- on and off --------------------------------------------------------------------------------------------------- */
+/* ---- on and off ------------------------------------------------------------------------------ */
 static PyObject *race_start(PyObject *self, PyObject *args) {
   (void)self;
   unsigned long long seed;

@@ -112,8 +112,9 @@ class _Settings:
             "leakcheck", mark is not None or bool(item.config.getini("gossamer_leakcheck"))
         )
         self.leakcheck = self.leakcheck or "leakcheck" in item.fixturenames
-        self.seed: int | None = item.funcargs.get("gossamer_seed")
-        self.switches: dict[str, Any] = dict(_seed_mark(item).kwargs) if self.seed is not None else {}  # type: ignore[union-attr]
+        seeds = _seed_mark(item)
+        self.seed: Any = item.callspec.params["gossamer_seed"] if seeds else None
+        self.switches: dict[str, Any] = dict(seeds.kwargs) if seeds else {}
         self.fail: bool = item.config.getini("gossamer_panic") == "fail"
 
 

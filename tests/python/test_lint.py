@@ -55,7 +55,8 @@ BAD = {
     ],
     "GOS009": [
         "mu = sync.Mutex()\ndef f():\n    mu.lock()\n    print(1)\n    mu.unlock()",
-        "class A:\n    def __init__(self): self.mu = gossamer.Mutex()\n    def f(self):\n        self.mu.lock()\n        self.mu.unlock()",
+        "class A:\n    def __init__(self): self.mu = gossamer.Mutex()\n"
+        "    def f(self):\n        self.mu.lock()\n        self.mu.unlock()",
         "def f(rw: sync.RWMutex):\n    rw.rlock()\n    print(1)\n    rw.runlock()",
     ],
     "GOS010": [

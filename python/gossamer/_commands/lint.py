@@ -27,7 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = "\n".join(["rules:", *(f"  {code}  {says}" for code, says in RULES.items())])
     parser.add_argument("paths", nargs="+", metavar="FILE|DIR", help="of a folder, all .py files below it")
-    parser.add_argument("--select", type=_codes, default=("GOS",), metavar="CODES", help="only these, by their beginnings")
+    parser.add_argument("--select", type=_codes, default=("GOS",), metavar="CODES",
+                        help="only these, by their beginnings")  # fmt: skip
     parser.add_argument("--ignore", type=_codes, default=(), metavar="CODES", help="all but these")
 
 

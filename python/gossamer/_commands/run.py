@@ -36,10 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The options and what is run, which takes the rest."""
     parser.usage = f"{parser.prog} [option] ... (script.py | -m module | -c code) [arg] ..."
     parser.add_argument("--race-seed", type=_seed, metavar="N", help="the seed; without it a new one, which is told")
-    parser.add_argument("--tries", type=_positive, metavar="N", help="N seeds, from --race-seed or 0 on; ends at the first that fails")
+    parser.add_argument("--tries", type=_positive, metavar="N",
+                        help="N seeds, from --race-seed or 0 on; ends at the first that fails")  # fmt: skip
     parser.add_argument("--every", type=_positive, metavar="K",
-                        help="switch after K instructions, on average; without it often, or rarely, as the seed says")  # fmt: skip
-    parser.add_argument("--all", action="store_true", help="switch in the standard library and in installed packages, too")
+                        help="switch after K instructions, on average; else often or rarely, by the seed")  # fmt: skip
+    parser.add_argument("--all", action="store_true",
+                        help="switch in the standard library and in installed packages, too")  # fmt: skip
     parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, metavar="module", help="as of python itself")
     parser.add_argument("-c", dest="code", nargs=argparse.REMAINDER, metavar="code", help="as of python itself")
     parser.add_argument("program", nargs=argparse.REMAINDER, metavar="script.py", help="and its arguments")

@@ -36,7 +36,11 @@ def _stored(source: Source) -> Iterator[Place]:
 
 # ---- not first ----------------------------------------------------------------------------------------------
 def _not_first(source: Source) -> Iterator[Place]:
-    for f in [*source.all(ast.FunctionDef), *source.all(ast.AsyncFunctionDef)]:
+    functions: list[ast.FunctionDef | ast.AsyncFunctionDef] = [
+        *source.all(ast.FunctionDef),
+        *source.all(ast.AsyncFunctionDef),
+    ]
+    for f in functions:
         given = [*f.args.posonlyargs, *f.args.args]
         if given and given[0].arg in ("self", "cls"):
             given = given[1:]
@@ -53,7 +57,8 @@ def _background(source: Source) -> Iterator[Place]:
             continue
         for f in source.above(call):
             if isinstance(f, FUNCTIONS) and (name := _own_context(source, f)):
-                yield call, f"{ast.unparse(call.func)}() where there is {name!r}, whose end it does not see: use that, or without_cancel({name})"
+                here = f"{ast.unparse(call.func)}() where there is {name!r}, whose end it does not see"
+                yield call, f"{here}: use that, or without_cancel({name})"
                 break
 
 
@@ -81,7 +86,8 @@ def _never_cancelled(source: Source) -> Iterator[Place]:
             continue
         uses = [n for n in ast.walk(scope) if isinstance(n, ast.Name) and n.id == target.id and n is not target]
         if all(isinstance(u.ctx, ast.Load) and _only_looks(source, u) for u in uses):
-            yield node, f"{target.id} is never cancelled: with {ast.unparse(node.value)} as {target.id}, or {target.id}.cancel() at the end"
+            c = target.id
+            yield node, f"{c} is never cancelled: with {ast.unparse(node.value)} as {c}, or {c}.cancel() at the end"
 
 
 RULES = (

@@ -12,7 +12,8 @@ Place = tuple[ast.expr | ast.stmt, str]
 
 
 # ---- go(f()) ----------------------------------------------------------------------------------------
-_NO_FUNCTION = (ast.Constant, ast.JoinedStr, ast.BinOp, ast.Compare, ast.List, ast.Dict, ast.Set, ast.Tuple, *COMPREHENSIONS)
+_TEXTS = (ast.Constant, ast.JoinedStr, ast.BinOp, ast.Compare)
+_NO_FUNCTION = (*_TEXTS, ast.List, ast.Dict, ast.Set, ast.Tuple, *COMPREHENSIONS)
 
 
 def _gives_no_function(source: Source, call: ast.Call) -> bool:
@@ -43,7 +44,8 @@ def _coroutine(source: Source) -> Iterator[Place]:
     for start in source.starts:
         f = source.body_of(start)
         if isinstance(f, ast.AsyncFunctionDef):
-            yield start.node, f"{f.name} is an async function, whose coroutine nobody awaits: aio.run({f.name}()), or def"
+            coroutine = f"{f.name} is an async function, whose coroutine nobody awaits"
+            yield start.node, f"{coroutine}: go(aio.run, {f.name}()), or def"
 
 
 # ---- loop variables -----------------------------------------------------------------------------------
@@ -88,11 +90,14 @@ def _loop_variable(source: Source) -> Iterator[Place]:
         if any(calls(own(loop[0]), "join", "wait", "recv", "recv_ok")):
             continue  # it may end before the next turn
         for name in sorted(_reads(f) & loop[1]):
-            yield start.node, f"the goroutine reads {name!r} when it runs, which may be in a later turn of the loop: pass it, go(f, {name})"
+            late = f"the goroutine reads {name!r} when it runs, which may be in a later turn of the loop"
+            yield start.node, f"{late}: pass it, go(f, {name})"
 
 
 # ---- sleeping until they are done ------------------------------------------------------------------------
-_WAITS = ("join", "wait", "recv", "recv_ok", "exception", "close", "cancel", "interrupt", "stop", "shutdown", "lock", "set")
+_WAITS = ("join", "wait", "recv", "recv_ok", "exception", "lock")
+_ENDS = ("close", "cancel", "interrupt", "stop", "shutdown", "set")
+_INSTEAD = "a sleep does not wait for goroutines: join() them, or use a WaitGroup or an errgroup"
 
 
 def _slept(source: Source, statements: list[ast.stmt]) -> Iterator[Place]:
@@ -103,8 +108,8 @@ def _slept(source: Source, statements: list[ast.stmt]) -> Iterator[Place]:
             after = [n for s in statements[i:] for n in [s, *own(s)]]
             goes_on = any(isinstance(n, (*LOOPS, ast.With)) for n in after)
             if source.name(statement.value.func) in ("sleep", "time.sleep") and not goes_on:
-                if not any(calls(after, *_WAITS)) and not any(source.name(n) == "select" for n in after):
-                    yield statement, "a sleep does not wait for goroutines: join() them, or use a WaitGroup or an errgroup"
+                if not any(calls(after, *_WAITS, *_ENDS)) and not any(source.name(n) == "select" for n in after):
+                    yield statement, _INSTEAD
         for start in source.starts:
             started |= start.node in inside
 

@@ -64,7 +64,8 @@ def _late_add(source: Source) -> Iterator[Place]:
             continue  # it counts those that it starts
         for call in _wait_group_calls(source, f, "add"):
             wg = ast.unparse(_object(call))
-            yield call, f"wait() may be over before the goroutine comes to {wg}.add(): call it before go(), or use {wg}.go(f)"
+            late = f"wait() may be over before the goroutine comes to {wg}.add()"
+            yield call, f"{late}: call it before go(), or use {wg}.go(f)"
 
 
 # ---- WaitGroup.done() that is not reached ----------------------------------------------------------------------
@@ -74,7 +75,8 @@ def _lost_done(source: Source) -> Iterator[Place]:
             if isinstance(f, ast.Lambda) or _in_finally(source, call) or _is_first(source, f, call):
                 continue
             wg = ast.unparse(_object(call))
-            yield call, f"wait() waits for ever when the goroutine raises before {wg}.done(): try/finally, or {wg}.go(f)"
+            lost = f"wait() waits for ever when the goroutine raises before {wg}.done()"
+            yield call, f"{lost}: try/finally, or {wg}.go(f)"
 
 
 def _is_first(source: Source, f: Function, call: ast.Call) -> bool:

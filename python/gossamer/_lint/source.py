@@ -21,10 +21,6 @@ _HOME = {"Mutex": "sync.Mutex", "WaitGroup": "sync.WaitGroup", "Once": "sync.Onc
 _STAR = ("go", "sleep", "after_func", "context", "sync", "errgroup", "runtime", "Chan", "Mutex", "WaitGroup", "select")
 
 
-class Place(ast.expr):
-    """A node with a position, for the type checker."""
-
-
 class Rule(NamedTuple):
     """find gives the places, and what is said about each."""
 
@@ -60,6 +56,15 @@ def parameters(function: Function) -> list[ast.arg]:
     """All of them."""
     a = function.args
     return [*a.posonlyargs, *a.args, *a.kwonlyargs, *filter(None, (a.vararg, a.kwarg))]
+
+
+def _pairs(target: ast.expr, value: ast.expr | None) -> list[tuple[ast.expr, ast.expr | None]]:
+    """What is assigned to what; None: unknown."""
+    if not isinstance(target, ast.Tuple):
+        return [(target, value)]
+    if isinstance(value, ast.Tuple) and len(value.elts) == len(target.elts):
+        return list(zip(target.elts, value.elts, strict=True))
+    return [(t, None) for t in target.elts]
 
 
 class Source:
@@ -189,15 +194,10 @@ class Source:
             if isinstance(node, ast.arg):
                 kinds.setdefault(node.arg, set()).add(self.name(node.annotation))
             elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                made = node.value.func if isinstance(node.value, ast.Call) else None
-                for target in targets:
-                    for t in target.elts if isinstance(target, ast.Tuple) else [target]:
-                        made_here = made if t is target else None
-                        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-                            value = node.value.elts[target.elts.index(t)] if len(node.value.elts) > target.elts.index(t) else None
-                            made_here = value.func if isinstance(value, ast.Call) else None
-                        kinds.setdefault(ast.unparse(t), set()).add(self.name(made_here))
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    for t, value in _pairs(target, node.value):
+                        made = value.func if isinstance(value, ast.Call) else None
+                        kinds.setdefault(ast.unparse(t), set()).add(self.name(made))
         return {name: next(iter(k)) for name, k in kinds.items() if len(k) == 1}
 
     def kind(self, node: ast.AST) -> str:

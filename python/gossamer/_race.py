@@ -24,7 +24,6 @@ __all__ = ["Unavailable", "check", "fresh_seed", "seeded"]
 # Instructions from switch to switch, on average. Half of all lost updates need two switches close together; every
 # fourth seed is for what needs somebody to get far between two steps of another.
 OFTEN, RARELY = 6, 48
-_MONITORS = sys.version_info >= (3, 12)
 
 
 class Unavailable(RuntimeError):
@@ -58,7 +57,7 @@ def _watched(everything: bool) -> Callable[[str], bool]:
     return watched
 
 
-if _MONITORS:
+if sys.version_info >= (3, 12):
     _monitoring = sys.monitoring
 
     @contextlib.contextmanager

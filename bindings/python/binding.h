@@ -289,6 +289,14 @@ extern bool trace_asked;
 void trace_begin(void);
 int trace_init(PyObject *module);
 
+/* ---- race.c: switches that a seed chooses ----------------------------------------------------- */
+extern bool race_on;
+/* For a goroutine that begins, on its thread state. */
+void race_begin(void);
+/* No lock. While race_on: instead of the answer of the realm's host. */
+bool race_stuck(bool gil_free, gos_ns age);
+extern PyMethodDef race_methods[];
+
 /* ---- report.c: what becomes of an exception that nobody collects ---------------------------- */
 /* May run Python code; leaves no exception. */
 void report_exception(PyObject *g, PyObject *error);

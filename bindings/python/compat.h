@@ -77,6 +77,13 @@ static inline bool compat_watched_changed(void) {
 /* The same, and notes that it has been seen. */
 bool compat_watched(void);
 
+/* Is there sys.monitoring? Else code is watched by a trace function. */
+#if PY_VERSION_HEX >= 0x030C0000
+enum { compat_monitors = true };
+#else
+enum { compat_monitors = false };
+#endif
+
 /* Threads that the threading module started and that still live. */
 long compat_threads(PyInterpreterState *interp);
 /* The innermost and the outermost run of the interpreter's loop, by addresses in their frames on the C stack; NULL: none

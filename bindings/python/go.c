@@ -353,6 +353,7 @@ static void run(goroutine *g, struct state *st) {
     g->context = NULL;
   }
   if (UNLIKELY(trace_asked || compat_watched_changed())) trace_begin();
+  if (UNLIKELY(race_on)) race_begin();
   PyObject *result =
       PyObject_Vectorcall(g->fn, g->args + 1, (size_t)g->nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, g->kwnames);
   if (UNLIKELY(!result) && PyErr_ExceptionMatches(goexit_type)) {

@@ -45,8 +45,9 @@ PyMODINIT_FUNC PyInit__gossamer(void) {
   }
   PyObject *m = PyModule_Create(&definition);
   if (!m) return NULL;
-  PyMethodDef *tables[] = {realm_methods,  go_methods,   report_methods,  signal_methods,  slow_methods,
-                           select_methods, time_methods, context_methods, runtime_methods, native_methods};
+  PyMethodDef *tables[] = {realm_methods,   go_methods,     report_methods, signal_methods,
+                           slow_methods,    select_methods, time_methods,   context_methods,
+                           runtime_methods, native_methods, race_methods};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
     if (PyModule_AddFunctions(m, tables[i]) < 0) goto fail;
   int (*parts[])(PyObject *) = {realm_init, errors_init, chan_init,    go_init,    select_init,

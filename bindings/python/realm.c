@@ -145,6 +145,8 @@ static void host_swap(void *u, void *from, void *to) {
 static int host_stuck(void *u, void *state, gos_ns age) {
   (void)u;
   struct state *st = state;
+  if (UNLIKELY(race_on) && compat.locked && (!*compat.locked || compat_attached(st->ts)))
+    return race_stuck(!*compat.locked, age);
   if (compat.locked && !*compat.locked) return age >= 200 * 1000;
   if (compat.locked && compat_attached(st->ts)) return age >= 2 * 1000 * 1000;
   return age >= 10 * 1000 * 1000;

@@ -74,7 +74,7 @@ typedef struct gos_config {
   int maxprocs;                            /* 0: the GOMAXPROCS variable, else the CPUs this process may use */
   int maxthreads;                          /* 0: 10,000, as Go */
   size_t stack;                            /* bytes of address space for a goroutine's stack; 0: 64 KiB */
-  uint64_t seed;                           /* of select's and the scheduler's choices; 0: from the system */
+  uint64_t seed;                           /* of the choices of select and the scheduler; 0: GOSSAMER_SEED, or none */
   unsigned flags;                          /* GOS_DUMP_ON_SIGQUIT or 0 */
   void (*on_panic)(const char *report);    /* NULL: print the report, exit 2 */
   void (*on_deadlock)(const char *report); /* NULL: print the report, exit 2; else main's wait gives GOS_DEADLOCK, and
@@ -89,7 +89,8 @@ typedef struct gos_go_options {
 
 /* gos_config.flags. SIGQUIT (Ctrl-\) prints every goroutine and exits 2, as Go does without asking. The variable
    GOSSAMER_SIGQUIT=1 asks for it too. GOSSAMER_DEBUG=schedtrace=MS prints a line of figures every MS
-   milliseconds, with scheddetail=1 the processors and goroutines as well. Set-uid programs ignore both. */
+   milliseconds, with scheddetail=1 the processors and goroutines as well. GOSSAMER_SEED=N: see gos_config.seed. Set-uid
+   programs ignore all three. */
 enum { GOS_DUMP_ON_SIGQUIT = 1, GOS_FREEZE = 2 };
 /* GOS_FREEZE, or GOSSAMER_FREEZE=1 in the environment: a C goroutine that has waited for a second is frozen. Its stack
    shrinks to the bytes that live, and comes back, at the same place, before it runs or when anybody touches it.

@@ -5,7 +5,7 @@ import argparse
 import importlib
 import sys
 
-COMMANDS = ("ps", "bench")
+COMMANDS = ("ps", "run", "lint", "bench")
 
 
 def main(argv: list[str]) -> int:

@@ -25,6 +25,7 @@ _all = frozenset(
         "prompt-signals",
         "readable",
         "scheduler-stats",
+        "seeded-switches",
         "signals",
         "slow-report",
         "stack-size",

@@ -5,8 +5,11 @@ A test fails
 - when an exception in a goroutine was collected by nobody;
 - when goroutines that it started are left behind, if that is asked for.
 
-Mark:      @pytest.mark.goroutine(timeout=SECONDS, leakcheck=True)
-Fixtures:  leakcheck (the test is checked; the module gossamer.leakcheck), ctx (a Context that ends with the test)
+Marks:     @pytest.mark.goroutine(timeout=SECONDS, leakcheck=True)
+           @pytest.mark.seed(N, ..., every=K, all=False): a test for each seed, which chooses the switches between
+           goroutines, as `python -m gossamer run --race-seed N` does
+Fixtures:  gossamer_seed (that seed; None without the mark),
+           leakcheck (the test is checked; the module gossamer.leakcheck), ctx (a Context that ends with the test)
 Settings:  gossamer_timeout = SECONDS, gossamer_leakcheck = true: for all tests;
            gossamer_panic = fail | report: what an uncollected exception is
 """
@@ -25,8 +28,8 @@ from typing import Any
 
 import pytest
 
+from . import _race, runtime
 from . import leakcheck as _leakcheck
-from . import runtime
 from ._gossamer import Context, Deadlock, Goroutine, _get_panic, background, with_cancel
 
 
@@ -45,6 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "goroutine(timeout=None, leakcheck=True): fails with all stacks after timeout seconds, "
         "and when goroutines are left behind",
+    )
+    config.addinivalue_line(
+        "markers",
+        "seed(*numbers, every=None, all=False): a test for each number, which chooses the switches between goroutines",
     )
     if config.getini("gossamer_panic") not in ("fail", "report"):
         raise pytest.UsageError("gossamer_panic must be 'fail' or 'report'")
@@ -66,6 +73,33 @@ def ctx() -> Iterator[Context]:
         c.cancel()
 
 
+@pytest.fixture
+def gossamer_seed(request: pytest.FixtureRequest) -> int | None:
+    """The seed that chooses the switches of this test; None where none does."""
+    seed: int | None = getattr(request, "param", None)
+    return seed
+
+
+def _seed_mark(item: Any) -> pytest.Mark | None:
+    mark: pytest.Mark | None = item.get_closest_marker("seed")
+    if mark is None:
+        return None
+    numbers = all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 1 << 64 for n in mark.args)
+    if not mark.args or not numbers or set(mark.kwargs) - {"every", "all"}:
+        raise pytest.UsageError("mark seed takes numbers, every= and all=: seed(3) or seed(*range(20))")
+    return mark
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    mark = _seed_mark(metafunc.definition)
+    if mark is None:
+        return
+    if "gossamer_seed" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("gossamer_seed")
+    ids = [f"seed={n}" for n in mark.args]
+    metafunc.parametrize("gossamer_seed", mark.args, ids=ids, indirect=True)
+
+
 class _Settings:
     def __init__(self, item: pytest.Function) -> None:
         mark = item.get_closest_marker("goroutine")
@@ -78,6 +112,9 @@ class _Settings:
             "leakcheck", mark is not None or bool(item.config.getini("gossamer_leakcheck"))
         )
         self.leakcheck = self.leakcheck or "leakcheck" in item.fixturenames
+        seeds = _seed_mark(item)
+        self.seed: Any = item.callspec.params["gossamer_seed"] if seeds else None
+        self.switches: dict[str, Any] = dict(seeds.kwargs) if seeds else {}
         self.fail: bool = item.config.getini("gossamer_panic") == "fail"
 
 
@@ -112,6 +149,23 @@ def _time_limit(seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _switches(item: pytest.Function, settings: _Settings) -> Iterator[None]:
+    seed, every, everything = settings.seed, settings.switches.get("every"), settings.switches.get("all", False)
+    if seed is None:
+        yield
+        return
+    try:
+        seeded = _race.seeded(seed, every=every, everything=everything)
+        with seeded:
+            yield
+    except _race.Unavailable as e:
+        pytest.skip(f"mark seed: {e}")
+    except BaseException:
+        item.add_report_section("call", "seed", f"race seed {seed}: pytest {item.nodeid!r}")
+        raise
+
+
+@contextlib.contextmanager
 def _guard(item: pytest.Function, settings: _Settings) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if settings.fail:
@@ -120,6 +174,7 @@ def _guard(item: pytest.Function, settings: _Settings) -> Iterator[None]:
             stack.enter_context(_leakcheck.scope())
         if settings.timeout is not None and threading.current_thread() is threading.main_thread():
             stack.enter_context(_time_limit(settings.timeout))
+        stack.enter_context(_switches(item, settings))
         try:
             yield
         except Deadlock:

@@ -54,6 +54,7 @@ C_ONLY = {
     "native",
     "prompt-signals",
     "scheduler-stats",
+    "seeded-switches",
     "slow-report",
 }
 BOTH = {"ambient-context", "identity", "readable", "signals", "stack-size"}
@@ -96,6 +97,7 @@ def stub_names():
 
 # Bases that only the stubs have, and what only one of them needs.
 NOT_THERE = {"_HasFileno", "_NoCopy", "_Chan", "_Clock", "_Lock", "_Go", "_Hold", "_collector"}
+NOT_THERE |= {"_race_start", "_race_stop", "_race_instruction"}
 
 
 @pytest.mark.skipif(not CFFI, reason="stubtest compares the C extension")

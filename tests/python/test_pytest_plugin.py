@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 import textwrap
 
+import gossamer
 import pytest
 
 installed = any(e.value == "gossamer.pytest_plugin" for e in importlib.metadata.entry_points(group="pytest11"))
@@ -154,3 +156,64 @@ def test_async_tests_are_left_alone(run):
         """
     )
     assert "1 passed" not in out, out  # no plugin for those here
+
+
+SEEDS = """
+counter = 0
+def work():
+    global counter
+    for _ in range(20): counter += 1
+@pytest.mark.seed(*range(12))
+@pytest.mark.parametrize("n", [2, 3])
+def test_it(n):
+    global counter
+    counter = 0
+    for g in [go(work) for _ in range(n)]: g.join()
+    assert counter == 20 * n
+@pytest.mark.seed(4, every=3, all=True)
+@pytest.mark.goroutine(timeout=60)
+def test_which(gossamer_seed): assert gossamer_seed == 4
+def test_none(gossamer_seed): assert gossamer_seed is None
+"""
+
+
+@pytest.mark.skipif(gossamer.backend != "c", reason="goroutines are threads")
+def test_seeds(run):
+    out = run(SEEDS, "-rA")
+    failed = re.findall(r"FAILED test_it.py::test_it\[(.+?)\]", out)
+    assert 12 <= len(failed) < 24 and "PASSED test_it.py::test_which[seed=4]" in out and "error" not in out, out
+    for name in failed:
+        seed = re.search(r"seed=(\d+)", name)[1]
+        assert re.search(rf"race seed {seed}: pytest 'test_it.py::test_it\[{re.escape(name)}\]'", out), out
+    again = run(SEEDS, "-rA")
+    assert re.findall(r"FAILED (\S+)", again) == re.findall(r"FAILED (\S+)", out)
+
+
+@pytest.mark.parametrize("mark", ["seed", "seed()", "seed('x')", "seed(-1)", "seed(1, what=2)"])
+def test_bad_seeds(run, mark):
+    out = run(f"@pytest.mark.{mark}\ndef test_it(): pass")
+    assert "mark seed takes numbers" in out and "passed" not in out, out
+
+
+@pytest.mark.skipif(gossamer.backend != "cffi", reason="it is there")
+def test_no_seeds_here(run):
+    out = run("@pytest.mark.seed(1)\ndef test_it(): pass", "-rs")
+    assert "1 skipped" in out and "backend" in out, out
+
+
+@pytest.mark.skipif(gossamer.backend != "c" or sys.version_info >= (3, 12), reason="sys.monitoring is there")
+def test_seeds_beside_a_tracer(run):
+    out = run(
+        """
+        import sys
+        @pytest.fixture
+        def tracer():
+            sys.settrace(lambda *a: None)
+            yield
+            sys.settrace(None)
+        @pytest.mark.seed(1)
+        def test_it(tracer): pass
+        """,
+        "-rs",
+    )
+    assert "1 skipped" in out and "sys.settrace()" in out, out

@@ -134,6 +134,8 @@ void *gos_g_local_get(int key);
 int gos_g_local_set(int key, void *value);
 /* [lock] gos_free_stacks(), with those that the realm keeps. Returns how many. */
 int gos_realm_free_stacks(gos_realm *r);
+/* [lock] From here on the choices of the calling thread, and of threads that are yet to come, are this seed's. */
+void gos_realm_seed(gos_realm *r, uint64_t seed);
 /* [lock] A handle more on g. */
 gos_g *gos_g_retain(gos_g *g);
 /* [lock] A channel confined to the realm: no lock of its own, 8-byte elements unless

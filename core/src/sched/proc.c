@@ -420,9 +420,9 @@ static void *m_main(void *arg) {
 gosi_m *gosi_m_new(void) {
   gosi_m *m = gosi_alloc_aligned(sizeof *m);
   if (!m) return NULL;
-  m->in_rt = M_INSIDE; /* from birth: one that has not started yet must not lose its P */
-  uint64_t mix = (uint64_t)(uintptr_t)m;
-  m->rand = (gosi_rt.seed ^ (mix * 0x9E3779B97F4A7C15ull)) | 1;
+  m->in_rt = M_INSIDE;  /* from birth: one that has not started yet must not lose its P */
+  static uint64_t made; /* no address: the same choices again with the same seed */
+  m->rand = gosi_rand_state(gosi_rt.seed, gosi_add(&made, UINT64_C(1)));
   return m;
 }
 

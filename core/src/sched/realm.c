@@ -1022,6 +1022,12 @@ int gos_realm_free_stacks(gos_realm *r) {
   drop_fibers(r, true);
   return gosi_stack_discard();
 }
+void gos_realm_seed(gos_realm *r, uint64_t seed) {
+  (void)r; /* whose lock is held */
+  gosi_rt.seed = seed;
+  gosi_store(&gosi_rt.seeded, true);
+  gosi_tls_m->rand = gosi_rand_state(seed, 0);
+}
 int gos_free_stacks(void) { return gosi_stack_discard(); }
 gos_g *gosi_realm_promise(gos_realm *r, void (*fn)(void *), void *arg) {
   gos_g *g;

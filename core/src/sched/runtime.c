@@ -22,6 +22,18 @@ static int procs_wanted(const gos_config *cfg) {
   return n < PS_MAX ? n : PS_MAX;
 }
 
+static uint64_t seed_wanted(const gos_config *cfg) {
+  const char *env = gosi_os_secure() ? NULL : getenv("GOSSAMER_SEED");
+  gosi_rt.seeded = cfg->seed || (env && *env);
+  return cfg->seed ? cfg->seed : gosi_rt.seeded ? strtoull(env, NULL, 10) : gosi_os_random();
+}
+
+uint64_t gosi_seed_next(void) {
+  static uint64_t given;
+  if (!gosi_load(&gosi_rt.seeded)) return gosi_os_random();
+  return gosi_rand_state(~gosi_rt.seed, gosi_add(&given, UINT64_C(1)));
+}
+
 /* The calling thread becomes the main goroutine, with the first P. */
 static int adopt_main(void) {
   gosi_m *m = gosi_m_new();
@@ -71,7 +83,7 @@ static int start(const gos_config *cfg, bool with_p) {
   gosi_rt.nps = gosi_rt.nprocs = procs_wanted(cfg);
   gosi_rt.maxthreads = cfg->maxthreads ? cfg->maxthreads : DEFAULT_THREADS;
   gosi_rt.many_cpus = gosi_os_cpus() > 1;
-  gosi_rt.seed = cfg->seed ? cfg->seed : gosi_os_random();
+  gosi_rt.seed = seed_wanted(cfg);
   gosi_rt.on_panic = cfg->on_panic;
   gosi_rt.on_deadlock = cfg->on_deadlock;
   gosi_rt.keeper_when = GOS_FOREVER;

@@ -272,6 +272,7 @@ typedef struct gosi_runtime {
   int nps;      /* Ps that ever were: the most nprocs has been */
   unsigned cls; /* default stack class */
   uint64_t seed;
+  bool seeded; /* by the program or GOSSAMER_SEED: what is chosen is the same in each run */
   void (*on_panic)(const char *);
   void (*on_deadlock)(const char *);
   bool fences; /* no membarrier: entries need a fence of their own */
@@ -576,6 +577,8 @@ char *gosi_home_context(gosi_m *m, size_t *n);
 /* Starts the runtime once; with_p: the calling thread becomes C's main goroutine. False and
    *err: it could not. */
 bool gosi_runtime_start(const gos_config *cfg, bool with_p, int *err);
+/* A seed for what chooses by itself: random, or the next one of the seed that was given. */
+uint64_t gosi_seed_next(void);
 
 /* Set by debug/, where it was asked for: the monitor calls look with the time, and again at the latest when it
    says; asked makes it do so now. start is told gos_config.flags. */

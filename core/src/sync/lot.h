@@ -34,9 +34,11 @@ gosi_waiter *gosi_lot_take(gosi_bucket *b, const void *key);
 uint32_t gosi_lot_take_all(gosi_bucket *b, const void *key, gos_g ***tail);
 
 /* Has a lock's waiter, whose elem is when its wait began by the coarse clock, waited for so long that it is handed the
-   lock? The exact clock, read at both ends of a wait, was a third of what a contended lock takes. */
+   lock? The exact clock, read at both ends of a wait, was a third of what a contended lock takes. With a seed that was
+   given, chance decides: the clock would say something else the next time. */
 ALWAYS_INLINE bool gosi_lot_starves(const gosi_waiter *w) {
-  enum { STARVING = 1000000 };
+  enum { STARVING = 1000000, LUCKY = 8 };
+  if (unlikely(gosi_load(&gosi_rt.seeded))) return gosi_rand_below(&gosi_self_m()->rand, LUCKY) == 0;
   return gosi_os_coarse() - *(const gos_ns *)w->elem > STARVING;
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "base/lock.h"
 #include "os/os.h"
+#include "sched/sched.h"
 
 enum { MOST = 6, FIRST = GOSI_HARD ? 1 : 8, MOVES = 4, BATCH = 32 };
 
@@ -257,7 +258,7 @@ gos_map *gos_map_new(const gos_map_ops *ops) {
   m->log = log;
   m->n = 1 << log;
   if (ops) m->ops = *ops;
-  m->seed = gosi_os_random();
+  m->seed = gosi_seed_next();
   return m;
 }
 

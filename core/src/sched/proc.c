@@ -422,7 +422,7 @@ gosi_m *gosi_m_new(void) {
   if (!m) return NULL;
   m->in_rt = M_INSIDE;  /* from birth: one that has not started yet must not lose its P */
   static uint64_t made; /* no address: the same choices again with the same seed */
-  m->rand = gosi_rand_state(gosi_rt.seed, gosi_add(&made, UINT64_C(1)));
+  m->rand = gosi_rand_state(gosi_load(&gosi_rt.seed), gosi_add(&made, UINT64_C(1)));
   return m;
 }
 

@@ -1024,7 +1024,7 @@ int gos_realm_free_stacks(gos_realm *r) {
 }
 void gos_realm_seed(gos_realm *r, uint64_t seed) {
   (void)r; /* whose lock is held */
-  gosi_rt.seed = seed;
+  gosi_store(&gosi_rt.seed, seed);
   gosi_store(&gosi_rt.seeded, true);
   gosi_tls_m->rand = gosi_rand_state(seed, 0);
 }

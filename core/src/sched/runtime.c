@@ -31,7 +31,7 @@ static uint64_t seed_wanted(const gos_config *cfg) {
 uint64_t gosi_seed_next(void) {
   static uint64_t given;
   if (!gosi_load(&gosi_rt.seeded)) return gosi_os_random();
-  return gosi_rand_state(~gosi_rt.seed, gosi_add(&given, UINT64_C(1)));
+  return gosi_rand_state(~gosi_load(&gosi_rt.seed), gosi_add(&given, UINT64_C(1)));
 }
 
 /* The calling thread becomes the main goroutine, with the first P. */

@@ -92,9 +92,9 @@ class Image:
         if not buckets:
             return
         at += 16 + 8 * filters
-        (i,) = struct.unpack("<I", read(at + 4 * (h % buckets), 4))
+        (start,) = struct.unpack("<I", read(at + 4 * (h % buckets), 4))
         at += 4 * buckets
-        for i in range(i, i + _MOST) if i >= max(first, 1) else ():
+        for i in range(start, start + _MOST) if start >= max(first, 1) else ():
             (other,) = struct.unpack("<I", read(at + 4 * (i - first), 4))
             if other | 1 == h | 1:
                 yield i

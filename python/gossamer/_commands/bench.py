@@ -8,7 +8,6 @@ import asyncio
 import os
 import platform
 import statistics
-import sys
 from collections.abc import Awaitable, Callable
 from timeit import default_timer
 from typing import NamedTuple

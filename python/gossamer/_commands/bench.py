@@ -271,8 +271,8 @@ def _mutex(n: int) -> float:
 
     def works() -> None:
         for _ in range(n // _SHARERS):
-            mu.lock()
-            mu.unlock()
+            with mu:
+                pass
 
     watch = _Watch()
     for g in [go(works) for _ in range(_SHARERS)]:
@@ -285,8 +285,8 @@ async def _mutex_asyncio(n: int) -> float:
 
     async def works() -> None:
         for _ in range(n // _SHARERS):
-            await lock.acquire()
-            lock.release()
+            async with lock:
+                pass
 
     watch = _Watch()
     await asyncio.gather(*[works() for _ in range(_SHARERS)])

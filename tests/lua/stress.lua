@@ -1,7 +1,7 @@
 -- Mixed work in several Lua states at once: stress.lua [SECONDS [STATES]], run by tests/lua/host.c in the
 -- sanitizers' builds (tools/soak runs it for longer). Values are checked on arrival, shared counters at the end
 -- of each round. Of a run of a minute or more, memory in the last third may not be above that in the second by
--- more than 3 % + 4 MiB, unless GOSSAMER_STRESS_MEMORY=any: ThreadSanitizer's own memory grows with every thread.
+-- more than 3 % + 4 MiB, unless GOSSAMER_STRESS_MEMORY=any: a sanitizer's own memory grows with every thread.
 -- SPDX-License-Identifier: Apache-2.0
 local gos = require "gossamer.native"
 local seconds, states = tonumber((...)) or 2, tonumber((select(2, ...))) or 4

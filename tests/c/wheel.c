@@ -8,6 +8,7 @@
 #define ts gosi_rt.timers /* the runtime is not started: nobody else is there */
 enum { GRAIN = 20, BITS = 6 };
 static gos_ns clock_now;
+static gosi_m runs; /* the timers, as a thread does */
 
 enum { N = 2000 };
 static struct one {
@@ -53,7 +54,7 @@ static void arm(struct one *o, gos_ns d) {
 
 static void run(gos_ns to) {
   clock_now = to;
-  gosi_timers_run(NULL, &ts, to);
+  gosi_timers_run(&runs, &ts, to);
   CHECK(first_due() > to);
 }
 
@@ -107,7 +108,7 @@ TEST_RAW(ends_of_rings) {
       for (int i = 0; i < N; i++) all[i] = (struct one){.t.slot = TIMER_OFF};
       gos_ns end = INT64_C(5) << (GRAIN + BITS * (level + 1)), grain = INT64_C(1) << GRAIN;
       clock_now = end + d * grain - 1;
-      gosi_timers_run(NULL, &ts, clock_now);
+      gosi_timers_run(&runs, &ts, clock_now);
       for (int i = 0; i < 40; i++) {
         all[i].t.kind = TIMER_CALL;
         all[i].t.fire = fire;
@@ -125,7 +126,7 @@ TEST_RAW(forgotten_ones_are_off) {
   gosi_timers_init(&ts);
   clock_now = 1;
   for (int i = 0; i < 100; i++) arm(&all[i], some_time(60));
-  gosi_timers_run(NULL, &ts, clock_now);
+  gosi_timers_run(&runs, &ts, clock_now);
   gosi_timers_forget(&ts);
   for (int i = 0; i < 100; i++) CHECK(!gosi_timer_remove(&all[i].t));
   CHECK_EQ(ts.n, 0);

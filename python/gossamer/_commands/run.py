@@ -19,17 +19,15 @@ _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 
 
 def _seed(text: str) -> int:
-    n = int(text)
-    if not 0 <= n < 1 << 64:
-        raise argparse.ArgumentTypeError("a seed is 0 to 2**64-1")
-    return n
+    if not text.isascii() or not text.isdigit() or int(text) >= 1 << 64:
+        raise argparse.ArgumentTypeError(f"a seed is 0 to 2**64-1, not {text!r}")
+    return int(text)
 
 
 def _positive(text: str) -> int:
-    n = int(text)
-    if not 1 <= n <= 1_000_000:
-        raise argparse.ArgumentTypeError("must be 1 to 1,000,000")
-    return n
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"must be 1 to 1,000,000, not {text!r}")
+    return int(text)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

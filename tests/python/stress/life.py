@@ -396,7 +396,8 @@ class Run:
             self.end = "deadlock"
             self.title = f"deadlock in {wait}"
             self.body = f"def main_part():\n    say('ready'); {DEADLOCKS[wait]}\nmain_part()\n"
-            self.codes, self.err = {1}, "all goroutines are asleep"
+            gone = "no goroutines (main called runtime.Goexit)"
+            self.codes, self.err = {1}, gone if wait == "goexit" else "all goroutines are asleep"
             return QUIET
         self.end = self.rng.choice(sorted(EXITS))
         code, status, out, self.err = EXITS[self.end]

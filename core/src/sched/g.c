@@ -191,7 +191,9 @@ gosi_extra *gosi_g_extra(gos_g *g) {
   gosi_hb_before(x);
   if (gosi_cas(&g->extra, (gosi_extra *)NULL, x)) return x;
   gosi_free(x); /* another thread was faster */
-  return gosi_load_acquire(&g->extra);
+  x = gosi_load_acquire(&g->extra);
+  gosi_hb_after(x);
+  return x;
 }
 
 void gosi_g_run_defers(gos_g *g) {

@@ -17,7 +17,7 @@ static struct {
   uint32_t every;  /* instructions, on average */
   uint32_t left;   /* until the next switch */
   int tid;         /* of the thread that came to the last one; also read by the monitor */
-  PyObject *watched, *known;
+  PyObject *watched;
 } race;
 
 static uint32_t below(uint32_t n) {
@@ -31,31 +31,28 @@ static uint32_t below(uint32_t n) {
    else gets far meanwhile. */
 static uint32_t slice(void) { return 1 + below(1 + below(4 * race.every)); }
 
-static int instruction(void) {
+static void instruction(void) {
   struct state *st = realm_state();
-  if (!race_on || !st || (st->kind != MAIN && st->kind != FIBER) || realm_gone() || realm_collects()) return 0;
-  if (--race.left) return 0;
+  if (!race_on || !st || (st->kind != MAIN && st->kind != FIBER) || realm_gone() || realm_collects()) return;
+  if (--race.left) return;
   race.left = slice();
   __atomic_store_n(&race.tid, (int)syscall(SYS_gettid), __ATOMIC_RELAXED);
   gos_gosched();
-  return 0;
 }
 
 /* ---- 3.11: a trace function; from 3.12 on sys.monitoring calls race_instruction() ------------------------------ */
 /* 1 yes, 0 no, -1 with an exception. */
 static int is_watched(PyObject *file) {
-  PyObject *known = PyDict_GetItemWithError(race.known, file);
-  if (known || PyErr_Occurred()) return known ? known == Py_True : -1;
   PyObject *r = PyObject_CallOneArg(race.watched, file);
   int is = r ? PyObject_IsTrue(r) : -1;
   Py_XDECREF(r);
-  return is < 0 || PyDict_SetItem(race.known, file, is ? Py_True : Py_False) < 0 ? -1 : is;
+  return is;
 }
 
 static int trace(PyObject *self, PyFrameObject *frame, int what, PyObject *arg) {
   (void)self, (void)arg;
   if (!race_on) return 0;
-  if (what == PyTrace_OPCODE) return instruction();
+  if (what == PyTrace_OPCODE) instruction();
   if (what != PyTrace_CALL) return 0;
   PyCodeObject *code = PyFrame_GetCode(frame);
   int is = is_watched(code->co_filename);
@@ -72,7 +69,7 @@ void race_begin(void) {
 
 static PyObject *race_instruction(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
   (void)self, (void)args, (void)nargs;
-  if (instruction() < 0) return NULL;
+  instruction();
   Py_RETURN_NONE;
 }
 
@@ -105,9 +102,6 @@ static PyObject *race_start(PyObject *self, PyObject *args) {
   PyObject *watched;
   if (!PyArg_ParseTuple(args, "KIO:_race_start", &seed, &every, &watched) || realm_enter() < 0) return NULL;
   if (every < 1 || every > 1000 * 1000) return PyErr_Format(PyExc_ValueError, "every must be 1 to 1,000,000");
-  PyObject *known = PyDict_New();
-  if (!known) return NULL;
-  Py_XSETREF(race.known, known);
   Py_XSETREF(race.watched, Py_NewRef(watched));
   race.random = (seed + 1) * 0x9E3779B97F4A7C15ull | 1;
   race.every = every;

@@ -9,6 +9,7 @@ comes there only where goroutines wait. One at a time: the scheduler is the proc
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import site
@@ -49,6 +50,7 @@ def _folders(everything: bool) -> tuple[str, ...]:
 def _watched(everything: bool) -> Callable[[str], bool]:
     folders = _folders(everything)
 
+    @functools.cache
     def watched(file: str) -> bool:
         if file.startswith("<"):  # <string>, <stdin>, what a notebook runs; not <frozen ...>
             return not file.startswith("<frozen")
@@ -68,13 +70,10 @@ if sys.version_info >= (3, 12):
         tool = next((n for n in (4, 3, 5, 2, 0, 1) if _monitoring.get_tool(n) is None), None)
         if tool is None:
             raise Unavailable("all tools of sys.monitoring are in use")
-        events, seen, files = _monitoring.events, set[CodeType](), dict[str, bool]()
+        events, seen = _monitoring.events, set[CodeType]()
 
         def begins(code: CodeType, offset: int) -> object:
-            file = code.co_filename
-            if file not in files:
-                files[file] = watched(file)
-            if files[file]:
+            if watched(code.co_filename):
                 seen.add(code)
                 _monitoring.set_local_events(tool, code, events.INSTRUCTION)
             return _monitoring.DISABLE

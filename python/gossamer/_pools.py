@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock  # a Mutex would obey a context that has ended
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -36,22 +37,67 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class _Work:
-    """Goroutines of one owner, below a context of its own, who accepts no more once it is closed."""
+class _Turns:
+    """n at a time, the most urgent of the others next; the owner's lock is held. A turn's channel closes when it has
+    come."""
 
-    def __init__(self, ctx: Context | None) -> None:
+    def __init__(self, n: int) -> None:
+        self.free = n
+        self.waiting: list[tuple[float, int, Chan[None]]] = []
+        self._numbers = itertools.count()
+
+    def take(self, priority: float) -> Chan[None]:
+        """Among equals, who took one first."""
+        turn: Chan[None] = Chan()
+        if self.free > 0:
+            self.free -= 1
+            turn.close()
+        else:
+            heapq.heappush(self.waiting, (-priority, next(self._numbers), turn))
+        return turn
+
+    def give_up(self, turn: Chan[None]) -> None:
+        """Its place among those who wait, or its turn, which the most urgent one gets."""
+        if not turn.closed:
+            self.waiting = [w for w in self.waiting if w[2] is not turn]
+            heapq.heapify(self.waiting)
+        elif self.waiting:
+            heapq.heappop(self.waiting)[2].close()
+        else:
+            self.free += 1
+
+
+class _Work:
+    """Goroutines of one owner, n at a time, below a context of its own, who accepts no more once it is closed."""
+
+    def __init__(self, n: int, ctx: Context | None) -> None:
         self._lock = Lock()
         self._ctx = with_cancel(ctx)
         self._all = WaitGroup()
+        self._turns = _Turns(n)
         self._closed = False
 
-    def _start(self, fn: Callable[..., Any], *args: Any) -> Goroutine[Any]:
-        """With the lock held."""
-        return self._all.go(self._below, fn, args)
+    def _start(self, fn: Callable[..., Any], *args: Any, priority: float = 0) -> Goroutine[Any]:
+        """fn(*args) when it is its turn; with the lock held."""
+        turn = self._turns.take(priority)
+        try:
+            return self._all.go(self._run, turn, fn, args)
+        except BaseException:
+            self._turns.give_up(turn)
+            raise
 
-    def _below(self, fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    def _run(self, turn: Chan[None], fn: Callable[..., Any], args: tuple[Any, ...]) -> Any:
         _set_ambient(self._ctx)  # of this goroutine, to its end
-        return fn(*args)
+        try:
+            turn.recv_ok()
+            return fn(*args)
+        finally:
+            with self._lock:
+                self._turns.give_up(turn)
+            self._left()
+
+    def _left(self) -> None:
+        """One has ended."""
 
     def _check(self) -> None:
         if self._closed:
@@ -78,14 +124,14 @@ class _Work:
 
 
 class Pool(_Work):
-    """At most n functions at a time; queue more may wait for their turn (None: any number). One that fails is called
-    again, retry times. `with` ends with close(), and cancels what is left after an exception."""
+    """At most n functions at a time, in the order of their submit(); queue more may wait for their turn (None: any
+    number). One that fails is called again, retry times. `with` ends with close(), and cancels what is left after an
+    exception."""
 
     def __init__(self, n: int, *, queue: int | None = None, retry: int = 0, ctx: Context | None = None) -> None:
         if n < 1 or retry < 0 or (queue is not None and queue < 0):
             raise ValueError("a pool runs one function at least; queue and retry are not negative")
-        super().__init__(ctx)
-        self._running = Weighted(n)
+        super().__init__(n, ctx)
         self._places = None if queue is None else Weighted(n + queue)
         self._retry = retry
 
@@ -98,26 +144,22 @@ class Pool(_Work):
         try:
             with self._lock:
                 self._check()
-                return self._start(self._run, fn, args, kwargs)
+                return self._start(self._try, fn, args, kwargs)
         except BaseException:
-            self._leave()
+            self._left()
             raise
 
-    def _leave(self) -> None:
+    def _left(self) -> None:
         if self._places is not None:
             self._places.release()
 
-    def _run(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        try:
-            with self._running.hold():
-                for _ in range(self._retry):
-                    try:
-                        return fn(*args, **kwargs)
-                    except Exception:
-                        continue
+    def _try(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        for _ in range(self._retry):
+            try:
                 return fn(*args, **kwargs)
-        finally:
-            self._leave()
+            except Exception:
+                continue
+        return fn(*args, **kwargs)
 
 
 class JobQueue(_Work):
@@ -133,11 +175,8 @@ class JobQueue(_Work):
     ) -> None:
         if workers < 1 or cap < 0:
             raise ValueError("a queue has a worker at least, and cap is not negative")
-        super().__init__(ctx)
-        self._handlers = dict(handlers)
-        self._free, self._cap = workers, cap
-        self._waiting: list[tuple[float, int, Chan[None]]] = []
-        self._numbers = itertools.count()
+        super().__init__(workers, ctx)
+        self._handlers, self._cap = dict(handlers), cap
 
     def submit(self, kind: Hashable, /, *args: Any, priority: float = 0, **kwargs: Any) -> Goroutine[Any]:
         """handlers[kind](*args, **kwargs) in a goroutine, once it is its turn: join() it. WouldBlock: the queue is
@@ -146,37 +185,9 @@ class JobQueue(_Work):
             raise ValueError(f"no handler for {kind!r}")
         with self._lock:
             self._check()
-            turn: Chan[None] = Chan()
-            if self._free > 0:
-                self._free -= 1
-                turn.close()
-            elif len(self._waiting) < self._cap:
-                heapq.heappush(self._waiting, (-priority, next(self._numbers), turn))
-            else:
+            if not self._turns.free and len(self._turns.waiting) >= self._cap:
                 raise WouldBlock("the JobQueue is full")
-            try:
-                return self._start(self._run, turn, self._handlers[kind], args, kwargs)
-            except BaseException:
-                self._gives_up(turn)
-                raise
-
-    def _run(self, turn: Chan[None], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        try:
-            turn.recv_ok()
-            return fn(*args, **kwargs)
-        finally:
-            with self._lock:
-                self._gives_up(turn)
-
-    def _gives_up(self, turn: Chan[None]) -> None:
-        """Its place: in the queue, or a worker's, which the most urgent one gets."""
-        if not turn.closed:
-            self._waiting = [w for w in self._waiting if w[2] is not turn]
-            heapq.heapify(self._waiting)
-        elif self._waiting:
-            heapq.heappop(self._waiting)[2].close()
-        else:
-            self._free += 1
+            return self._start(partial(self._handlers[kind], **kwargs), *args, priority=priority)
 
 
 class ResourcePool(Generic[_T]):

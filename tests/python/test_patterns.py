@@ -226,6 +226,14 @@ def test_pool_waits_for_a_place():
         assert (first.join(), second.join(), pool.submit(int).join()) == ("go", 32, 0)
 
 
+def test_pool_keeps_the_order():
+    order = []
+    with Pool(1) as pool:
+        for n in range(50):
+            pool.submit(order.append, n)
+    assert order == list(range(50))
+
+
 def test_pool_tries_again():
     calls = []
 
@@ -306,7 +314,7 @@ def test_jobs_canceled(settle):
     assert isinstance(error_of(gs[1]), Canceled)
     q.close(drain=False)
     assert all(isinstance(error_of(g), Canceled) for g in gs)
-    assert (q._free, q._waiting) == (1, [])
+    assert (q._turns.free, q._turns.waiting) == (1, [])
 
 
 def test_resource_pool():

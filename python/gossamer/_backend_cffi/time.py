@@ -94,35 +94,37 @@ class Timer(_Clock):
         return e == 1
 
 
-class _Func:
-    """What an after_func() calls, and the thread that will: there is one exactly while the timer is armed."""
+def _fire(box, ticks, quit):
+    """On a thread of its own. quit first: a timer stopped and armed again has another one for its next tick."""
+    from .select import recv, select
 
-    __slots__ = ("_args", "_fn", "_lock", "_quit", "_site", "_ticks", "_vars")
+    if select(recv(quit), tick := recv(ticks), ordered=True) is tick:
+        fn, args, vars, site = box.pop()
+        del tick, ticks, quit
+        run_here(fn, args, vars, site)
+
+
+class _Func:
+    """What an after_func() calls, and the thread that will: there is one exactly while the timer is armed.
+    It finds the call in a box, which stop() empties: the thread may end later, and keeps nothing alive."""
+
+    __slots__ = ("_box", "_call", "_lock", "_quit", "_ticks")
 
     def __init__(self, t, fn, args):
-        self._fn, self._args = fn, args
-        self._site, self._vars = site_here(), contextvars.copy_context()
+        self._call = fn, args, contextvars.copy_context(), site_here()
         self._lock = threading.RLock()
         self._ticks = _channel(t)
         self.start()
 
     def start(self):
-        self._quit = Chan()
-        start_thread(self._run, self._quit, name="after_func")
-
-    def _run(self, quit):
-        from .select import recv, select
-
-        tick = recv(self._ticks)
-        if select(tick, recv(quit)) is tick:
-            fn, args, vars, site = self._fn, self._args, self._vars, self._site
-            del self, tick, quit
-            run_here(fn, args, vars, site)
+        self._box, self._quit = [self._call], Chan()
+        start_thread(_fire, self._box, self._ticks, self._quit, name="after_func")
 
     def stop(self, t):
         with self._lock:
             pending = lib.gos_timer_stop(t) == 1
             if pending:
+                self._box.clear()
                 self._quit.close()
             return pending
 

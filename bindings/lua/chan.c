@@ -4,13 +4,28 @@
  */
 #include "lgos.h"
 
-struct gl_chan *gl_check_chan(lua_State *L, int idx, int can) {
+static struct gl_chan **seen_at(struct gl *S, const void *ch) { return &S->seen[(uintptr_t)ch / 64 % GL_SEEN]; }
+
+static NOINLINE struct gl_chan *check_chan(lua_State *L, int idx, int can) {
   struct gl_chan *ch = gl_check(L, idx, GL_CHAN, "channel");
   if (!(ch->can & can))
     luaL_argerror(L, idx,
                   can == GL_CAN_SEND ? "cannot send to or close a receive-only channel"
                                      : "cannot receive from a send-only channel");
+  if (gl_here == ch->S) *seen_at(ch->S, ch) = ch;
   return ch;
+}
+
+/* An address among those seen is a channel that lives: chan_gc() takes it out. That saves the call of lua_rawlen(),
+   without which a userdata of others must not be looked into. */
+static inline struct gl_chan *known_chan(lua_State *L, int idx, int can) {
+  struct gl_chan *ch = lua_touserdata(L, idx);
+  struct gl *S = gl_here;
+  if (__builtin_expect(ch && S && *seen_at(S, ch) == ch && ch->can & can, 1)) return ch;
+  return check_chan(L, idx, can);
+}
+struct gl_chan *gl_check_chan(lua_State *L, int idx, int can) {
+  return known_chan(L, idx, can);
 }
 
 struct gl_chan *gl_new_chan(lua_State *L, int can, int holds, int nuv) {
@@ -51,34 +66,27 @@ static int chan(lua_State *L) {
   return 1;
 }
 
-/* May the call be tried without gl_enter(), which a wait needs? Not with a t, which may have ended: it would be
-   argument number args + 1. When this was true gl_enter() raises no error. */
-static inline bool at_once(lua_State *L, struct gl *S, int args) {
-  return lua_gettop(L) <= args && S->thread == __builtin_thread_pointer() && !S->ending;
-}
-
-static gl_value check_value(lua_State *L, struct gl *S, int idx, gos_chan *c) {
-  if (lua_isnoneornil(L, idx)) luaL_argerror(L, idx, "cannot send nil (use gos.null)");
-  return gl_encode(L, S, GL_VALS, idx, c);
-}
+/* May a call without t, which may have ended, be tried without gl_enter(), which a wait needs? When this was true
+   gl_enter() raises no error. */
+static inline bool at_once(struct gl *S) { return S->thread == __builtin_thread_pointer() && !S->ending; }
 
 static int chan_send(lua_State *L) {
-  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_SEND);
+  struct gl_chan *ch = known_chan(L, 1, GL_CAN_SEND);
   struct gl *S = ch->S;
   gl_value v;
   int e;
-  bool tried = at_once(L, S, 2);
+  bool tried = lua_gettop(L) <= 2 && at_once(S);
   if (tried) {
-    v = check_value(L, S, 2, ch->c);
+    v = gl_encode(L, S, GL_VALS, 2, ch->c);
     if (gos_chan_send_dl(ch->c, &v, GOS_NOW) == GOS_OK) {
       lua_pushboolean(L, 1);
       return 1;
     }
   }
-  gos_ns dl = gl_deadline(L, 3);
+  gos_ns dl = tried ? GOS_FOREVER : gl_deadline(L, 3);
   bool now = dl == GOS_NOW;
   struct gl_go *me = gl_enter(L, S, &dl);
-  if (!tried) v = check_value(L, S, 2, ch->c);
+  if (!tried) v = gl_encode(L, S, GL_VALS, 2, ch->c);
   GL_WAIT(L, S, me, e, gos_chan_send_dl(ch->c, &v, dl));
   if (e == GOS_OK) {
     lua_pushboolean(L, 1);
@@ -90,10 +98,10 @@ static int chan_send(lua_State *L) {
 }
 
 static int chan_try_send(lua_State *L) {
-  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_SEND);
+  struct gl_chan *ch = known_chan(L, 1, GL_CAN_SEND);
   struct gl *S = ch->S;
   gl_self(L, S);
-  gl_value v = check_value(L, S, 2, ch->c);
+  gl_value v = gl_encode(L, S, GL_VALS, 2, ch->c);
   int e = gos_chan_send_dl(ch->c, &v, GOS_NOW);
   if (e != GOS_OK) gl_drop(S, v);
   if (e == GOS_CLOSED) return luaL_error(L, "send on closed channel");
@@ -113,14 +121,15 @@ static NOINLINE int wait_to_recv(lua_State *L, struct gl_chan *ch, gos_ns dl) {
 }
 
 static int chan_recv(lua_State *L) {
-  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_RECV);
+  struct gl_chan *ch = known_chan(L, 1, GL_CAN_RECV);
   gl_value v;
-  if (at_once(L, ch->S, 1) && gos_chan_recv_dl(ch->c, &v, GOS_NOW) == GOS_OK) return push(L, ch->S, ch, v);
-  return wait_to_recv(L, ch, gl_deadline(L, 2));
+  bool timed = lua_gettop(L) > 1;
+  if (!timed && at_once(ch->S) && gos_chan_recv_dl(ch->c, &v, GOS_NOW) == GOS_OK) return push(L, ch->S, ch, v);
+  return wait_to_recv(L, ch, timed ? gl_deadline(L, 2) : GOS_FOREVER);
 }
 
 static int chan_try_recv(lua_State *L) {
-  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_RECV);
+  struct gl_chan *ch = known_chan(L, 1, GL_CAN_RECV);
   struct gl *S = ch->S;
   struct gl_go *me = gl_self(L, S);
   gl_value v;
@@ -133,16 +142,16 @@ static int chan_try_recv(lua_State *L) {
 
 /* for v in ch do: only the channel's close may end the loop silently. */
 static int chan_iterate(lua_State *L) {
-  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_RECV);
+  struct gl_chan *ch = known_chan(L, 1, GL_CAN_RECV);
   gl_value v;
-  if (at_once(L, ch->S, 3) && gos_chan_recv_dl(ch->c, &v, GOS_NOW) == GOS_OK) return push(L, ch->S, ch, v);
+  if (at_once(ch->S) && gos_chan_recv_dl(ch->c, &v, GOS_NOW) == GOS_OK) return push(L, ch->S, ch, v);
   int n = wait_to_recv(L, ch, GOS_FOREVER);
   if (n == 2 && strcmp(lua_tostring(L, -1), "closed") != 0) return luaL_error(L, "%s", lua_tostring(L, -1));
   return n;
 }
 
 static int chan_close(lua_State *L) {
-  struct gl_chan *ch = gl_check_chan(L, 1, GL_CAN_SEND);
+  struct gl_chan *ch = known_chan(L, 1, GL_CAN_SEND);
   struct gl *S = ch->S;
   gl_self(L, S);
   if (!ch->c) return luaL_error(L, "close of nil channel");
@@ -183,6 +192,7 @@ static int chan_receiver(lua_State *L) { return view(L, GL_CAN_RECV); }
 
 static int chan_gc(lua_State *L) {
   struct gl_chan *ch = lua_touserdata(L, 1);
+  if (*seen_at(ch->S, ch) == ch) *seen_at(ch->S, ch) = NULL;
   if (!ch->S->realm) return 0;
   if (ch->t) gos_timer_free(ch->t);
   if (ch->c) gos_chan_release(ch->c);

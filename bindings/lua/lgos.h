@@ -121,6 +121,8 @@ struct gl_chan {
 enum { GL_CAN_RECV = 1, GL_CAN_SEND = 2 };
 enum { GL_VALUES, GL_TIMES, GL_NOTHING };
 
+enum { GL_SEEN = 16 };
+
 struct gl {
   gos_realm *realm;  /* NULL: closed */
   lua_State *mainL;  /* the state family's main thread */
@@ -142,7 +144,8 @@ struct gl {
   struct gl_watch *watches;   /* channels that signals are sent to */
   struct gl_preempt *preempt; /* NULL: goroutines are never preempted */
   /* the value table: slots 1..nslots exist; next[] links the free ones */
-  int vals; /* its key in the registry */
+  int vals;                      /* its key in the registry */
+  struct gl_chan *seen[GL_SEEN]; /* channels that gl_check_chan() has lately found to be ours, by address */
   int *next, nslots, nfree, free;
   /* messages to and from other states: pack.c, unpack.c */
   const struct gl_share *share[GL_FIXED];
@@ -166,7 +169,7 @@ typedef uint64_t gl_value;
 void gl_reserve(lua_State *L, struct gl *S, int vals, int n);
 int gl_anchor(lua_State *L, struct gl *S, int vals); /* pops a value into a reserved slot */
 void gl_unanchor(struct gl *S, int slot);            /* no error, on any stack of the realm's thread */
-/* The value at idx, not nil, for the channel c: in a slot, or packed for a channel that states share. */
+/* The value at idx, an error for nil, for the channel c: in a slot, or packed for a channel that states share. */
 gl_value gl_encode(lua_State *L, struct gl *S, int vals, int idx, gos_chan *c);
 /* The same without an error: the caller has reserved a slot, why says what cannot be sent. */
 bool gl_encode_reserved(lua_State *L, struct gl *S, int vals, int idx, gos_chan *c, gl_value *v, char *why);

@@ -72,17 +72,17 @@ static struct gl_msg *message(gl_value v) { return (struct gl_msg *)(uintptr_t)(
 
 /* What needs neither a slot nor a message. */
 static inline bool encode_small(lua_State *L, struct gl *S, int idx, gl_value *v) {
+  if (lua_isinteger(L, idx)) { /* first: what is sent most */
+    lua_Integer i = lua_tointeger(L, idx);
+    *v = BOX(INT, i);
+    return PAYLOAD(*v) == i;
+  }
   switch (lua_type(L, idx)) {
-  case LUA_TNUMBER:
-    if (lua_isinteger(L, idx)) {
-      lua_Integer i = lua_tointeger(L, idx);
-      *v = BOX(INT, i);
-      return PAYLOAD(*v) == i;
-    } else {
-      lua_Number n = lua_tonumber(L, idx);
-      memcpy(v, &n, sizeof n);
-      return TAG(*v) < INT;
-    }
+  case LUA_TNUMBER: {
+    lua_Number n = lua_tonumber(L, idx);
+    memcpy(v, &n, sizeof n);
+    return TAG(*v) < INT;
+  }
   case LUA_TBOOLEAN: *v = BOX(CONST, lua_toboolean(L, idx) ? TRUE : FALSE); return true;
   case LUA_TUSERDATA: *v = BOX(CONST, NULL_); return lua_touserdata(L, idx) == S->null;
   default: return false;
@@ -104,6 +104,7 @@ bool gl_encode_shared(lua_State *L, struct gl *S, int idx, gl_value *v, char *wh
 static NOINLINE gl_value encode_big(lua_State *L, struct gl *S, int vals, int idx, gos_chan *c) {
   gl_value v;
   char why[GL_WHY];
+  if (lua_isnoneornil(L, idx)) luaL_argerror(L, idx, "cannot send nil (use gos.null)");
   gl_reserve(L, S, vals, 1); /* may run finalizers, which may share the channel */
   if (shared(c)) {
     if (!gl_encode_shared(L, S, idx, &v, why)) luaL_error(L, "cannot send %s", why);

@@ -1,0 +1,60 @@
+/* A userdata of others is no channel, not even where one was before it was collected: what it holds is not looked at.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+int luaopen_gossamer_native(lua_State *L);
+
+/* foreign(n): n bytes that would be a channel which can do everything, at an address that is none */
+static int foreign(lua_State *L) {
+  lua_Integer n = luaL_checkinteger(L, 1);
+  memset(lua_newuserdatauv(L, (size_t)n, 0), 3, (size_t)n);
+  return 1;
+}
+
+static const char script[] = "local foreign = ...\n"
+                             "local gos = require 'gossamer.native'\n"
+                             "local send, recv = gos.chan().send, gos.chan().recv\n"
+                             "local was, same = {}, 0\n"
+                             "for size = 0, 64 do\n"
+                             "  for _ = 1, 20 do\n"
+                                                      "    for i = 1, 16 do\n"
+                             "      local ch = gos.chan(1)\n"
+                             "      assert(send(ch, i) and recv(ch) == i)\n"
+                             "      was[('%p'):format(ch)] = true\n"
+                             "    end\n"
+                             "    collectgarbage()\n"
+                             "    for _ = 1, 16 do\n"
+                             "      local other = foreign(size)\n"
+                             "      if was[('%p'):format(other)] then same = same + 1 end\n"
+                             "      for _, f in ipairs { send, recv } do\n"
+                             "        local ok, err = pcall(f, other, 1)\n"
+                             "        assert(not ok and err:find('channel expected, got userdata', 1, true), err)\n"
+                             "      end\n"
+                             "    end\n"
+                             "  end\n"
+                             "end\n"
+                             "return same\n";
+
+int main(void) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  luaL_requiref(L, "gossamer.native", luaopen_gossamer_native, 0);
+  lua_settop(L, 0);
+  int status = luaL_loadstring(L, script);
+  lua_pushcfunction(L, foreign);
+  if (status == LUA_OK) status = lua_pcall(L, 1, 1, 0);
+  if (status != LUA_OK) fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));
+#ifndef __SANITIZE_ADDRESS__ /* which gives no address again */
+  else if (lua_tointeger(L, -1) == 0) {
+    fprintf(stderr, "none came to where a channel had been\n");
+    status = 1;
+  }
+#endif
+  lua_close(L);
+  return status != LUA_OK;
+}

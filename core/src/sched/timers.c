@@ -129,8 +129,11 @@ static void note_next(gosi_timers *ts) {
   int level;
   unsigned b;
   uint64_t begin;
-  gos_ns next = ts->nheap ? ts->heap[0].when : GOS_FOREVER;
-  if (!ts->nheap && first_bucket(ts, &level, &b, &begin)) next = ts->wheel[level][b].least;
+  gos_ns next = GOS_FOREVER;
+  if (ts->nheap)
+    next = ts->heap[0].when;
+  else if (ts->n && first_bucket(ts, &level, &b, &begin)) /* none at all is soon seen */
+    next = ts->wheel[level][b].least;
   gosi_store(&ts->next, next);
 }
 

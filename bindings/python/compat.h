@@ -17,15 +17,15 @@
 #if PY_VERSION_HEX < 0x030B0000
 #error "gossamer needs CPython 3.11 or newer"
 #endif
-#if PY_VERSION_HEX >= 0x030F0000
-#error "gossamer knows CPython 3.11 to 3.14; this version is not supported yet"
+#if PY_VERSION_HEX >= 0x03100000
+#error "gossamer knows CPython 3.11 to 3.15; this version is not supported yet"
 #endif
 #ifdef Py_GIL_DISABLED
 #error "gossamer moves goroutines between threads under the GIL: free-threaded builds are not supported"
 #endif
 
 extern struct compat {
-#if PY_VERSION_HEX >= 0x030E0000
+#if PY_VERSION_HEX >= 0x030F0000
   ptrdiff_t gilstate; /* offset of what PyGILState_Ensure() looks at from the thread pointer */
 #else
   pthread_key_t gilstate; /* the key PyGILState_Ensure() looks at */
@@ -143,16 +143,16 @@ static inline PyThreadState *compat_ts(void) {
   return __builtin_expect(compat.raw, 1) ? *compat_current() : PyThreadState_Get();
 }
 
-/* What PyGILState_Ensure() finds on this thread: a key's value, since 3.14 a thread-local word. */
+/* What PyGILState_Ensure() finds on this thread: a key's value, since 3.15 a thread-local word. */
 static inline void compat_bind(PyThreadState *ts) {
-#if PY_VERSION_HEX >= 0x030E0000
+#if PY_VERSION_HEX >= 0x030F0000
   *compat_word(compat.gilstate) = ts;
 #else
   pthread_setspecific(compat.gilstate, ts);
 #endif
 }
 static inline PyThreadState *compat_bound(void) {
-#if PY_VERSION_HEX >= 0x030E0000
+#if PY_VERSION_HEX >= 0x030F0000
   return *compat_word(compat.gilstate);
 #else
   return pthread_getspecific(compat.gilstate);
@@ -172,7 +172,7 @@ static inline void compat_holds_gil(PyThreadState *ts, int holds) {
 
 /* The same where this thread has been bound before. Where the value is known to stand that is one store. */
 static inline void compat_rebind(PyThreadState *ts) {
-#if PY_VERSION_HEX < 0x030E0000
+#if PY_VERSION_HEX < 0x030F0000
   if (__builtin_expect(compat.slot != 0, 1)) {
     *compat_word(compat.slot) = ts;
     return;

@@ -39,7 +39,7 @@ def program():
 
     def run(source, *args, timeout=LIMIT / 2, **kwargs):
         done = subprocess.run(
-            [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(source), *args],
+            [sys.executable, "-u", "-X", "faulthandler", "-c", textwrap.dedent(source), *args],
             capture_output=True,
             check=False,
             text=True,

@@ -38,12 +38,12 @@ _T = TypeVar("_T")
 
 
 class _Turns:
-    """n at a time, the most urgent of the others next; the owner's lock is held. A turn's channel closes when it has
-    come."""
+    """n at a time, the most urgent of the others next; the owner's lock is held. The channel of a turn is closed when it
+    has come, or is given up before: then nobody else looks at it."""
 
     def __init__(self, n: int) -> None:
-        self.free = n
-        self.waiting: list[tuple[float, int, Chan[None]]] = []
+        self.free, self.waiting = n, 0
+        self._heap: list[tuple[float, int, Chan[None]]] = []
         self._numbers = itertools.count()
 
     def take(self, priority: float) -> Chan[None]:
@@ -53,18 +53,28 @@ class _Turns:
             self.free -= 1
             turn.close()
         else:
-            heapq.heappush(self.waiting, (-priority, next(self._numbers), turn))
+            self.waiting += 1
+            heapq.heappush(self._heap, (-priority, next(self._numbers), turn))
         return turn
 
     def give_up(self, turn: Chan[None]) -> None:
         """Its place among those who wait, or its turn, which the most urgent one gets."""
-        if not turn.closed:
-            self.waiting = [w for w in self.waiting if w[2] is not turn]
-            heapq.heapify(self.waiting)
-        elif self.waiting:
-            heapq.heappop(self.waiting)[2].close()
-        else:
+        if turn.closed:
+            while self._heap:
+                if self._end_wait(heapq.heappop(self._heap)[2]):
+                    return
             self.free += 1
+            return
+        self._end_wait(turn)
+        if len(self._heap) > 2 * self.waiting + 16:
+            self._heap = [w for w in self._heap if not w[2].closed]
+            heapq.heapify(self._heap)
+
+    def _end_wait(self, turn: Chan[None]) -> bool:
+        if not turn.close():
+            return False
+        self.waiting -= 1
+        return True
 
 
 class _Work:
@@ -185,7 +195,7 @@ class JobQueue(_Work):
             raise ValueError(f"no handler for {kind!r}")
         with self._lock:
             self._check()
-            if not self._turns.free and len(self._turns.waiting) >= self._cap:
+            if not self._turns.free and self._turns.waiting >= self._cap:
                 raise WouldBlock("the JobQueue is full")
             return self._start(partial(self._handlers[kind], **kwargs), *args, priority=priority)
 

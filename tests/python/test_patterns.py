@@ -263,6 +263,24 @@ def test_pool_cancels_what_is_left(settle):
     assert isinstance(error_of(g), Canceled)
 
 
+def test_pool_forgets_those_that_give_up(settle):
+    gate = Chan()
+    with Pool(1) as pool:
+        first = pool.submit(gate.recv)
+        settle(first)
+        for _ in range(20):
+            gs = [pool.submit(int) for _ in range(10)]
+            settle(*gs)
+            for g in gs:
+                g.interrupt()
+            assert all(isinstance(error_of(g), Canceled) for g in gs)
+        assert pool._turns.waiting == 0 and len(pool._turns._heap) < 50
+        last = pool.submit(pow, 2, 5)
+        gate.send("go")
+        assert (first.join(), last.join()) == ("go", 32)
+    assert (pool._turns.free, pool._turns.waiting) == (1, 0)
+
+
 def test_pool_ends_with_its_context():
     ctx = context.with_cancel()
     pool = Pool(1, ctx=ctx)
@@ -314,7 +332,7 @@ def test_jobs_canceled(settle):
     assert isinstance(error_of(gs[1]), Canceled)
     q.close(drain=False)
     assert all(isinstance(error_of(g), Canceled) for g in gs)
-    assert (q._turns.free, q._turns.waiting) == (1, [])
+    assert (q._turns.free, q._turns.waiting) == (1, 0)
 
 
 def test_resource_pool():

@@ -1,11 +1,7 @@
 /* A C library that calls back on main's Lua thread, whoever runs, as some event loops do: while main waits, a callback may do
  * what need not wait, and the rest is an error. Were it to wait, main would go on below it on the same Lua stack.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <lauxlib.h>
-#include <lualib.h>
-#include <stdio.h>
-
-int luaopen_gossamer_native(lua_State *L);
+#include "script.h"
 
 /* on_main(f) */
 static int on_main(lua_State *L) {
@@ -62,15 +58,4 @@ static const char script[] =
     "  assert(os.execute())\n"
     "end\n";
 
-int main(void) {
-  lua_State *L = luaL_newstate();
-  luaL_openlibs(L);
-  luaL_requiref(L, "gossamer.native", luaopen_gossamer_native, 0);
-  lua_settop(L, 0);
-  int status = luaL_loadstring(L, script);
-  lua_pushcfunction(L, on_main);
-  if (status == LUA_OK) status = lua_pcall(L, 1, 0, 0);
-  if (status != LUA_OK) fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));
-  lua_close(L);
-  return status != LUA_OK;
-}
+int main(void) { return run_script(script, on_main); }

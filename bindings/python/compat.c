@@ -27,7 +27,7 @@ static struct _gil_runtime_state *gil(PyInterpreterState *interp) {
 #endif
 }
 
-#if PY_VERSION_HEX < 0x030F0000
+#if !COMPAT_GILSTATE_WORD
 /* The key moved out of a sub-structure in 3.12. */
 static bool find_gilstate(PyThreadState *ts) {
 #if PY_VERSION_HEX >= 0x030C0000
@@ -87,7 +87,7 @@ struct tls_check {
 };
 
 static bool words_hold(PyThreadState *ts) {
-#if PY_VERSION_HEX < 0x030F0000
+#if !COMPAT_GILSTATE_WORD
   if (compat.slot && *compat_word(compat.slot) != ts) return false;
 #endif
   return *compat_current() == ts && compat_bound() == ts;
@@ -155,7 +155,7 @@ static bool find_word(PyThreadState *ts, bool stays, ptrdiff_t *offset) {
 
 static bool find_current(PyThreadState *ts) { return find_word(ts, false, &compat.current); }
 
-#if PY_VERSION_HEX >= 0x030F0000
+#if COMPAT_GILSTATE_WORD
 static bool find_gilstate(PyThreadState *ts) { return find_word(ts, true, &compat.gilstate); }
 #endif
 #else
@@ -189,7 +189,7 @@ int compat_init(const char **why) {
     PyErr_SetString(PyExc_ImportError, "gossamer: this build of CPython keeps PyGILState elsewhere");
     return -1;
   }
-#if PY_VERSION_HEX < 0x030F0000
+#if !COMPAT_GILSTATE_WORD
   compat.slot = find_slot(ts);
 #endif
   if (!find_gil(ts))
@@ -202,7 +202,7 @@ int compat_init(const char **why) {
     *why = "swapping thread states failed its test";
   }
   compat.raw = false;
-#if PY_VERSION_HEX < 0x030F0000
+#if !COMPAT_GILSTATE_WORD
   compat.slot = 0;
 #endif
   return -1;

@@ -24,8 +24,11 @@
 #error "gossamer moves goroutines between threads under the GIL: free-threaded builds are not supported"
 #endif
 
+/* Is what PyGILState_Ensure() looks at a thread-local word, beside the current thread state? Else a key has it. */
+#define COMPAT_GILSTATE_WORD (PY_VERSION_HEX >= 0x030F0000)
+
 extern struct compat {
-#if PY_VERSION_HEX >= 0x030F0000
+#if COMPAT_GILSTATE_WORD
   ptrdiff_t gilstate; /* offset of what PyGILState_Ensure() looks at from the thread pointer */
 #else
   pthread_key_t gilstate; /* the key PyGILState_Ensure() looks at */
@@ -143,16 +146,16 @@ static inline PyThreadState *compat_ts(void) {
   return __builtin_expect(compat.raw, 1) ? *compat_current() : PyThreadState_Get();
 }
 
-/* What PyGILState_Ensure() finds on this thread: a key's value, since 3.15 a thread-local word. */
+/* What PyGILState_Ensure() finds on this thread: a key's value, or a thread-local word. */
 static inline void compat_bind(PyThreadState *ts) {
-#if PY_VERSION_HEX >= 0x030F0000
+#if COMPAT_GILSTATE_WORD
   *compat_word(compat.gilstate) = ts;
 #else
   pthread_setspecific(compat.gilstate, ts);
 #endif
 }
 static inline PyThreadState *compat_bound(void) {
-#if PY_VERSION_HEX >= 0x030F0000
+#if COMPAT_GILSTATE_WORD
   return *compat_word(compat.gilstate);
 #else
   return pthread_getspecific(compat.gilstate);
@@ -172,7 +175,7 @@ static inline void compat_holds_gil(PyThreadState *ts, int holds) {
 
 /* The same where this thread has been bound before. Where the value is known to stand that is one store. */
 static inline void compat_rebind(PyThreadState *ts) {
-#if PY_VERSION_HEX < 0x030F0000
+#if !COMPAT_GILSTATE_WORD
   if (__builtin_expect(compat.slot != 0, 1)) {
     *compat_word(compat.slot) = ts;
     return;
